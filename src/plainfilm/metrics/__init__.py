@@ -1,0 +1,58 @@
+"""Measures: is the classifier right, and does its explanation point at the finding?
+
+Functions judge one film or one list of scores; the ``Metric`` classes gather films and
+merge across processes. The classes load torchmetrics, which is slow, on first use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from plainfilm.metrics.baselines import centre_prior, expected_random_iou, random_map
+from plainfilm.metrics.classification import auroc, auroc_interval, delong_variance, multilabel_auroc
+from plainfilm.metrics.intervals import Interval, mean_interval, proportion_interval
+from plainfilm.metrics.localisation import (
+    best_case_iou,
+    hit,
+    iou,
+    is_flat,
+    mass_inside,
+    otsu_iou,
+    percentile_iou,
+)
+
+if TYPE_CHECKING:
+    from plainfilm.metrics.accumulators import HitRate, LocalisationIoU, MassInside, MultilabelAUROC
+
+__all__ = [
+    "HitRate",
+    "Interval",
+    "LocalisationIoU",
+    "MassInside",
+    "MultilabelAUROC",
+    "auroc",
+    "auroc_interval",
+    "best_case_iou",
+    "centre_prior",
+    "delong_variance",
+    "expected_random_iou",
+    "hit",
+    "iou",
+    "is_flat",
+    "mass_inside",
+    "mean_interval",
+    "multilabel_auroc",
+    "otsu_iou",
+    "percentile_iou",
+    "proportion_interval",
+    "random_map",
+]
+
+_LAZY = ("HitRate", "LocalisationIoU", "MassInside", "MultilabelAUROC")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module("plainfilm.metrics.accumulators"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

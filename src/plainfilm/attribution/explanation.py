@@ -1,0 +1,125 @@
+"""What an attribution method says about one film, kept in its own unit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from plainfilm.attribution.picture import save_overlay
+from plainfilm.errors import ArtifactError, InputError
+from plainfilm.io.atomic import atomic_write
+from plainfilm.radiograph import Placement, Radiograph
+
+
+class Status(str, Enum):
+    """How an attribution ended; ``sentence`` says it to a reader."""
+
+    OK = "ok"
+    FLAT = "flat"
+
+    @property
+    def sentence(self) -> str:
+        return _SENTENCES[self]
+
+
+_SENTENCES = {
+    Status.OK: "The map varies over the film.",
+    Status.FLAT: "The map is constant: the score does not depend on where anything is in this film.",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """One map with everything needed to draw, score and repeat it.
+
+    Attributes:
+        map: float32 ``(h, w)``, raw and signed, never rescaled.
+        unit: What one unit of the map means.
+        target: The finding that is explained.
+        method: The method's name, as ``plainfilm list`` prints it.
+        settings: The method's settings.
+        status: Whether the map says anything.
+        placement: Where the map lies on the film.
+        film: The film.
+        probability: What the model gives the target on this film.
+        evidence: Which part of the map counts as evidence for the target: "positive"
+            values, or the "magnitude" where the sign has no place on a film.
+        provenance: Versions, model and film by hash.
+    """
+
+    map: np.ndarray
+    unit: str
+    target: str
+    method: str
+    settings: Mapping[str, Any]
+    status: Status
+    placement: Placement
+    film: Radiograph
+    probability: float
+    evidence: str = "positive"
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def on_film(self) -> np.ndarray:
+        """The map on the film's own grid, float32 ``(H, W)``; 0 where the model saw nothing."""
+        return self.placement.restore(self.map)
+
+    def evidence_on_film(self) -> np.ndarray:
+        """What localisation is scored on: ``on_film`` without values that speak against, ``(H, W)`` >= 0."""
+        values = self.map if self.evidence == "positive" else np.abs(self.map)
+        return self.placement.restore(np.maximum(values, 0))
+
+    def save(self, path: str | Path) -> Path:
+        """Writes a picture (.png, .jpg, .webp) or the raw map with its record (.npz), atomically.
+
+        Raises:
+            InputError: for another suffix.
+            ResourceError: where the folder cannot be written.
+        """
+        path = Path(path)
+        if path.suffix.lower() not in (*_PICTURES, ".npz"):
+            raise InputError(f"suffix {path.suffix!r}", ", ".join((*_PICTURES, ".npz")), path.name)
+        with atomic_write(path) as part:
+            if path.suffix.lower() == ".npz":
+                with part.open("wb") as file:
+                    np.savez_compressed(file, map=self.map, record=np.array(json.dumps(self.record())))
+            else:
+                save_overlay(part, self, path.suffix.lower().lstrip("."))
+        return path
+
+    def record(self) -> dict[str, Any]:
+        """Everything but pixels, ready for JSON."""
+        return {
+            "film": self.film.id,
+            "target": self.target,
+            "probability": self.probability,
+            "method": self.method,
+            "settings": {k: v if isinstance(v, (int, float, str, bool, type(None))) else repr(v) for k, v in self.settings.items()},
+            "status": self.status.value,
+            "unit": self.unit,
+            "evidence": self.evidence,
+            "placement": {"film": self.placement.film, "grid": self.placement.grid, "box": self.placement.box},
+            "provenance": dict(self.provenance),
+        }  # fmt: skip
+
+
+_PICTURES = (".png", ".jpg", ".webp")
+
+
+def load_map(path: str | Path) -> tuple[np.ndarray, dict[str, Any]]:
+    """The raw map ``(h, w)`` and the record of an ``.npz`` that ``Explanation.save`` wrote.
+
+    Raises:
+        ArtifactError: where the file is damaged, or holds anything but plain arrays.
+    """
+    path = Path(path)
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return stored["map"], json.loads(str(stored["record"]))
+    except (OSError, ValueError, KeyError) as error:
+        raise ArtifactError(f"a file that cannot be read ({error})", "a saved explanation", path.name) from error

@@ -1,0 +1,145 @@
+"""Feature maps weighted by how much a score depends on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from plainfilm.attribution.method import Method, checked_images, checked_maps, checked_scores, in_chunks, target_scores
+from plainfilm.attribution.probe import probe
+from plainfilm.errors import ModelError
+
+
+@dataclass(frozen=True, eq=False)
+class GradCAM(Method):
+    """Grad-CAM (Selvaraju et al. 2017, eq. 1 and 2), signed: without its last ReLU.
+
+    ``map_k = sum_c w_kc · A_c`` with ``w_kc = mean over cells of d score_k / d A_c``.
+    One forward pass serves every target: only the part behind the layer is
+    differentiated. ``A`` is what the layer returned, before anything overwrites it in
+    place, and the gradient belongs to the same tensor.
+
+    Attributes:
+        layer: A name as in ``named_modules()``, or the module; None takes the last
+            feature map with spatial extent that is not a bare activation or pooling.
+    """
+
+    unit: ClassVar[str] = "logit per cell"
+    evidence: ClassVar[str] = "positive"
+    layer: str | nn.Module | None = None
+
+    def maps(self, images: Tensor, targets: Tensor) -> Tensor:
+        features, scores = self._run(images)
+        return _weighted(features, target_scores(scores, targets), keep_graph=False)
+
+    def all_targets(self, images: Tensor) -> Tensor:
+        """The maps of all targets from one forward pass, ``(B, C, H, W)`` to ``(B, K, h, w)``."""
+        with probe(self.network):
+            images = checked_images(images, self.network)
+            none = torch.zeros(len(images), dtype=torch.long)
+            maps = in_chunks(lambda chunk, _: self._all(chunk), images, none, self.memory)
+        return checked_maps(maps, type(self).__name__)
+
+    def settings(self) -> dict[str, Any]:
+        named = {module: name for name, module in self.network.named_modules()}
+        layer = named.get(self.layer) if isinstance(self.layer, nn.Module) else self.layer
+        return super().settings() | {"layer": layer}
+
+    def _all(self, images: Tensor) -> Tensor:
+        features, scores = self._run(images)
+        scores = checked_scores(scores, len(images))
+        return torch.cat([_weighted(features, scores[:, k], keep_graph=True) for k in range(scores.shape[1])], 1)
+
+    def _run(self, images: Tensor) -> tuple[Tensor, Any]:
+        """The layer's features as a leaf of the graph, and the scores computed from them."""
+        layer = find_layer(self.network, self.layer) if self.layer is not None else last_feature_map(self.network, images[:1])
+        seen: list[Tensor] = []
+
+        def start_graph_here(module: nn.Module, inputs: Any, output: Any) -> Tensor:
+            if not isinstance(output, Tensor) or output.ndim != 4:
+                raise _no_feature_map(f"layer {type(module).__name__} without a feature map (B, C, h, w)")
+            seen.append(output.detach().clone().requires_grad_())
+            # The network goes on with a copy: what it overwrites in place is not ours.
+            return seen[-1].clone()
+
+        handle = layer.register_forward_hook(start_graph_here)
+        try:
+            # Parameters ask for no gradient inside the probe, so no graph exists before the layer.
+            scores = self.network(images.clone())
+        finally:
+            handle.remove()
+        if not seen:
+            raise ModelError("a layer that the forward pass never calls", "a layer in use", "GradCAM")
+        return seen[-1], scores
+
+
+def _weighted(features: Tensor, score: Tensor, keep_graph: bool) -> Tensor:
+    if not score.requires_grad:
+        return torch.zeros_like(features[:, :1])
+    (gradient,) = torch.autograd.grad(score.sum(), features, retain_graph=keep_graph, allow_unused=True)
+    if gradient is None:
+        return torch.zeros_like(features[:, :1])
+    weights = gradient.mean((2, 3), keepdim=True)
+    return (weights * features.detach()).sum(1, keepdim=True)
+
+
+def find_layer(network: nn.Module, layer: str | nn.Module) -> nn.Module:
+    """A module of the network by name, or itself.
+
+    Raises:
+        ModelError: with close matches where there is no such layer.
+    """
+    modules = dict(network.named_modules())
+    if isinstance(layer, nn.Module):
+        if layer not in modules.values():
+            raise ModelError(f"a {type(layer).__name__} of another network", "a module of this one", "layer")
+        return layer
+    if layer not in modules or not layer:
+        close = get_close_matches(layer, modules, n=3, cutoff=0.4)
+        raise ModelError(
+            f"layer {layer!r}", "a name from named_modules()", "layer",
+            f"Close: {', '.join(close)}." if close else "",
+        )  # fmt: skip
+    return modules[layer]
+
+
+_NOT_A_FEATURE_MAP = (nn.modules.activation.__name__, nn.modules.pooling.__name__, nn.modules.dropout.__name__)
+
+
+def last_feature_map(network: nn.Module, image: Tensor) -> nn.Module:
+    """The last module that returns ``(B, C, h, w)`` with h·w > 1, bare activations and pooling apart.
+
+    Passing over activations makes a network whose last ReLU is a module, a function
+    or in place get one and the same layer.
+
+    Raises:
+        ModelError: where there is none, in a multilayer perceptron for example.
+    """
+    found: list[nn.Module] = []
+
+    def note(module: nn.Module, inputs: Any, output: Any) -> None:
+        if isinstance(output, Tensor) and output.ndim == 4 and output.shape[2] * output.shape[3] > 1:
+            found.append(module)
+
+    candidates = [m for m in network.modules() if type(m).__module__ not in _NOT_A_FEATURE_MAP and m is not network]
+    handles = [module.register_forward_hook(note) for module in candidates]
+    try:
+        with torch.no_grad():
+            network(image.clone())
+    finally:
+        for handle in handles:
+            handle.remove()
+    if not found:
+        raise _no_feature_map("a network without a feature map")
+    return found[-1]
+
+
+def _no_feature_map(got: str) -> ModelError:
+    return ModelError(
+        got, "a layer that returns (B, C, h, w) with h·w > 1", "GradCAM",
+        "Name such a layer, or use gradient, guided-backprop or integrated-gradients.",
+    )  # fmt: skip

@@ -1,0 +1,207 @@
+"""What every attribution method shares: targets, memory, and one way of calling it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_iter
+
+from plainfilm.attribution.probe import probe
+from plainfilm.errors import ModelError, NumericError
+
+Target = int | Sequence[int] | Tensor
+"""One class index for all images, or one for each."""
+
+Evidence = str
+"""How a raw map becomes evidence to be localised: its "positive" part or its "magnitude"."""
+
+
+@dataclass(frozen=True, eq=False)
+class Method(ABC):
+    """A method of attribution: settings on a network, and ``attribute``.
+
+    A method defines ``maps``; ``attribute`` brings the probe, the check of the
+    targets, the chunks and the check of the result.
+
+    Attributes:
+        network: Maps images ``(B, C, H, W)`` to scores ``(B, K)``, before the sigmoid.
+        memory: GiB that one chunk of images may take; more images are split.
+    """
+
+    network: nn.Module
+    memory: float = field(default=2.0, kw_only=True)
+    unit: ClassVar[str] = ""
+    evidence: ClassVar[Evidence] = "magnitude"
+
+    def attribute(self, images: Tensor, target: Target) -> Tensor:
+        """Explains one score of each image.
+
+        Args:
+            images: ``(B, C, H, W)`` in the network's own range.
+            target: One class index for all images, or one for each.
+
+        Returns:
+            Raw signed maps ``(B, 1, h, w)``, float32 (float64 for a float64 network), in the method's unit, on the
+            input's grid or on a feature grid inside it.
+
+        Raises:
+            ModelError: for a target that the network does not have, or a network to
+                which the method cannot be applied.
+            NumericError: where a map is not finite.
+        """
+        with probe(self.network):
+            images = checked_images(images, self.network)
+            targets = checked_targets(target, len(images)).to(images.device)
+            maps = self.chunked_maps(images, targets)
+        return checked_maps(maps, type(self).__name__)
+
+    def chunked_maps(self, images: Tensor, targets: Tensor) -> Tensor:
+        """``maps`` of as many images at a time as memory allows."""
+        return in_chunks(self.maps, images, targets, self.memory)
+
+    @abstractmethod
+    def maps(self, images: Tensor, targets: Tensor) -> Tensor:
+        """The method itself: ``(B, C, H, W)`` and ``(B,)`` to ``(B, 1, h, w)``, inside the probe."""
+
+    def settings(self) -> dict[str, Any]:
+        """The settings by name, without the network."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "network"}
+
+
+def checked_images(images: Tensor, network: nn.Module) -> Tensor:
+    """Images in the precision of the network's weights, which is float32 inside the probe, or float64.
+
+    Raises:
+        ModelError: unless ``(B, C, H, W)`` and floating point.
+    """
+    if not isinstance(images, Tensor) or images.ndim != 4 or not images.is_floating_point() or not len(images):
+        got = f"{tuple(images.shape)} of {images.dtype}" if isinstance(images, Tensor) else type(images).__name__
+        raise ModelError(got, "floating-point images (B, C, H, W)", "attribute()")
+    weights = next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.float32)
+    return images.detach().to(weights)
+
+
+def checked_targets(target: Target, batch: int) -> Tensor:
+    """Class indices ``(B,)`` from one index or a sequence.
+
+    Raises:
+        ModelError: for a bool, a float, a name or a negative index, or for another
+            number of indices than images. That an index is too large shows only
+            when the scores are there (``target_scores``).
+    """
+    several = isinstance(target, Tensor) or (isinstance(target, Sequence) and not isinstance(target, str))
+    values = target.tolist() if isinstance(target, Tensor) else target
+    listed = list(values) if several and isinstance(values, Sequence) else [values] * batch
+    wrong = [v for v in listed if isinstance(v, bool) or not isinstance(v, int) or v < 0]
+    if wrong:
+        raise ModelError(
+            f"target {wrong[0]!r}", "a class index of 0 or more", "attribute()",
+            "Names are understood by plainfilm.explain(), which knows the model's targets.",
+        )  # fmt: skip
+    if len(listed) != batch:
+        raise ModelError(f"{len(listed)} targets", f"one, or one for each of {batch} images", "attribute()")
+    return torch.tensor(listed, dtype=torch.long)
+
+
+def checked_scores(scores: Any, batch: int) -> Tensor:
+    """Scores ``(B, K)``, finite.
+
+    Raises:
+        ModelError: where the network returns something else.
+        NumericError: where a score is not finite.
+    """
+    if not isinstance(scores, Tensor) or scores.ndim != 2 or len(scores) != batch:
+        got = f"shape {tuple(scores.shape)}" if isinstance(scores, Tensor) else type(scores).__name__
+        raise ModelError(
+            f"an output of {got}", f"scores of shape ({batch}, K)", "the network",
+            "Wrap the network in a module whose forward returns one tensor of logits.",
+        )  # fmt: skip
+    if not torch.isfinite(scores).all():
+        raise NumericError("scores that are NaN or infinite", "finite scores", "the network's output")
+    return scores
+
+
+def check_in_range(targets: Tensor, scores: Tensor) -> None:
+    """Refuses targets that are not below K.
+
+    Raises:
+        ModelError: naming the range.
+    """
+    if int(targets.max()) >= scores.shape[1]:
+        raise ModelError(
+            f"target {int(targets.max())}", f"an index from 0 to {scores.shape[1] - 1}", "attribute()"
+        )
+
+
+def target_scores(scores: Any, targets: Tensor) -> Tensor:
+    """The score of each image's own target, ``(B, K)`` and ``(B,)`` to ``(B,)``."""
+    scores = checked_scores(scores, len(targets))
+    check_in_range(targets, scores)
+    return scores.gather(1, targets[:, None]).squeeze(1)
+
+
+def input_gradient(network: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+    """d score[target] / d image, ``(B, C, H, W)``; 0 where the score does not depend on the image."""
+    leaf = images.detach().requires_grad_()
+    # The clone lets a network change its input in place.
+    total = target_scores(network(leaf.clone()), targets).sum()
+    if not total.requires_grad:
+        return torch.zeros_like(images)
+    (gradient,) = torch.autograd.grad(total, leaf, allow_unused=True)
+    return torch.zeros_like(images) if gradient is None else gradient
+
+
+def in_chunks(
+    run: Callable[[Tensor, Tensor], Tensor], images: Tensor, targets: Tensor, memory: float
+) -> Tensor:
+    """``run`` over as many images at once as ``memory`` GiB hold.
+
+    The first image goes alone and is measured; its result is kept.
+    """
+    results: list[Tensor] = []
+    size = images_within(memory, lambda: results.append(run(images[:1], targets[:1])))
+    for start in range(1, len(images), size):
+        results.append(run(images[start : start + size], targets[start : start + size]))
+    return torch.cat(results)
+
+
+def images_within(memory: float, run_one: Callable[[], Any]) -> int:
+    """How many images ``memory`` GiB hold at once, found by running one; at least 1."""
+    with _AllocatedBytes() as allocated:
+        run_one()
+    return max(1, int(memory * 2**30 / max(allocated.total, 1)))
+
+
+class _AllocatedBytes(TorchDispatchMode):
+    """Counts what all operations return: an upper bound of the memory they hold together."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        self.total += sum(t.nbytes for t in tree_iter(result) if isinstance(t, Tensor))
+        return result
+
+
+def checked_maps(maps: Tensor, where: str) -> Tensor:
+    """Maps without their graph.
+
+    Raises:
+        NumericError: where a value is NaN or infinite.
+    """
+    maps = maps.detach()
+    finite = torch.isfinite(maps)
+    if not finite.all():
+        raise NumericError(
+            f"{int((~finite).sum())} values of a map that are NaN or infinite", "finite maps", where,
+            "Look for extreme weights or inputs outside the model's range.",
+        )  # fmt: skip
+    return maps

@@ -1,0 +1,187 @@
+"""Frontal chest radiographs with exact truth, rendered from (seed, index)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from plainfilm.datasets.phantom.anatomy import base_attenuation, build_anatomy
+from plainfilm.datasets.phantom.canvas import REPLACED_LUNG, Canvas
+from plainfilm.datasets.phantom.content import Content, Shortcut, draw_content, draw_tied_content
+from plainfilm.datasets.phantom.devices import DEVICES, FAINTEST_DEVICE
+from plainfilm.datasets.phantom.film import expose
+from plainfilm.datasets.phantom.findings import (
+    RECIPES,
+    draw_change,
+    edit_geometry,
+    finding_mask,
+    finding_rng,
+    heart_mask,
+)
+from plainfilm.datasets.phantom.patient import Patient, draw_patient
+from plainfilm.datasets.phantom.remodelling import large_heart
+from plainfilm.datasets.phantom.scene import Scene, draw_side
+from plainfilm.datasets.phantom.zones import severities
+from plainfilm.datasets.study import Study
+from plainfilm.errors import InputError
+from plainfilm.findings import NIH, SUPPORT_DEVICES
+from plainfilm.radiograph import Radiograph
+
+
+@dataclass(frozen=True)
+class Phantom:
+    """A data set of rendered chest radiographs.
+
+    A study is a function of (seed, index) and of these settings alone, whatever the
+    order or the process in which it is asked for.
+
+    Attributes:
+        n: Number of studies.
+        size: Side of the films in pixels.
+        seed: Seed of the data set.
+        prevalence: Chance of each finding in the three quarters of studies that may
+            show any; a study shows at most three, and never both Mass and Nodule.
+        shortcut: A device tied to a finding, or None.
+
+    Raises:
+        InputError: for a size below 32, a prevalence outside [0, 1] or a negative n.
+    """
+
+    n: int
+    size: int = 224
+    seed: int = 0
+    prevalence: float = 0.16
+    shortcut: Shortcut | None = None
+
+    def __post_init__(self) -> None:
+        if self.n < 0 or self.size < 32 or not 0 <= self.prevalence <= 1:
+            raise InputError(
+                f"n {self.n}, size {self.size}, prevalence {self.prevalence}",
+                "n from 0, size from 32, prevalence in [0, 1]", "Phantom",
+            )  # fmt: skip
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __getitem__(self, index: int) -> Study:
+        return self.study(index)
+
+    def __iter__(self) -> Iterator[Study]:
+        return map(self.study, range(self.n))
+
+    def labels(self, index: int) -> dict[str, float]:
+        """All names of ``plainfilm.findings.ALL`` to 1.0 or 0.0, without rendering."""
+        return self.content(index).labels
+
+    def content(self, index: int) -> Content:
+        """The findings and devices of a study, without rendering."""
+        if not 0 <= index < self.n:
+            raise IndexError(f"study {index} of a phantom data set of {self.n}")
+        rng = np.random.default_rng([self.seed, index, 0])
+        if self.shortcut:
+            return draw_tied_content(rng, self.prevalence, self.shortcut)
+        return draw_content(rng, self.prevalence, draw_patient(self.seed, index).is_ap)
+
+    def study(
+        self, index: int, findings: Iterable[str] | None = None, devices: Iterable[str] | None = None
+    ) -> Study:
+        """Render a study, or its counterfactual: the same patient with other findings.
+
+        Every choice about the patient, the exposure, the noise and each other finding
+        stays as it was.
+
+        Args:
+            index: From 0 to ``n`` - 1.
+            findings: The findings to show in place of those drawn; empty for none.
+            devices: The devices to show in place of those drawn.
+
+        Raises:
+            InputError: for an unknown name.
+            IndexError: for an index outside the data set.
+        """
+        drawn = self.content(index)
+        content = Content(
+            drawn.findings if findings is None else tuple(findings),
+            drawn.devices if devices is None else tuple(devices),
+        )
+        return self._render(index, content)
+
+    def _render(self, index: int, content: Content) -> Study:
+        patient = edit_geometry(draw_patient(self.seed, index), content.findings, self.seed, index)
+        canvas = Canvas.of(patient, self.size)
+        anatomy = build_anatomy(patient, canvas)
+        normal, lung, aeration = base_attenuation(patient, canvas, anatomy)
+        scene = Scene(patient, canvas, anatomy, lung, aeration)
+        diseases = self._diseases(scene, index, content.findings)
+        devices = self._devices(scene, index, content.devices)
+        attenuation = sum([disease.change for disease in diseases] + devices, start=normal)
+        pixels = expose(patient, canvas, np.maximum(attenuation, 0), anatomy.body)
+        name = f"phantom-{self.seed}-{index:05d}"
+        return Study(
+            radiograph=self._radiograph(name, patient, pixels),
+            findings=content.labels,
+            masks={disease.name: disease.mask for disease in diseases} | _device_mask(devices),
+            zones=severities(scene, _opacity(diseases, scene)),
+            lungs=anatomy.lung_window > 0.5,
+            causes={disease.name: disease.cause for disease in diseases if disease.cause is not None},
+            patient=name,
+        )
+
+    def _diseases(self, scene: Scene, index: int, names: tuple[str, ...]) -> list[_Disease]:
+        drawn = []
+        # A large heart leaves less lung for the others to fill, so it comes first.
+        for name in sorted(names, key=lambda name: (name != "Cardiomegaly", NIH.index(name))):
+            subtle = self._is_subtle(name)
+            disease = self._disease(replace(scene, subtle=subtle) if subtle else scene, index, name)
+            if name == "Cardiomegaly":
+                scene = replace(scene, lung=scene.lung - disease.change / REPLACED_LUNG)
+            drawn.append(disease)
+        return drawn
+
+    def _disease(self, scene: Scene, index: int, name: str) -> _Disease:
+        change = draw_change(scene, name, finding_rng(self.seed, index, name))
+        changed = finding_mask(change, scene.canvas, name)
+        if name != "Cardiomegaly":
+            return _Disease(name, change, changed)
+        heart = large_heart(scene, finding_rng(self.seed, index, name))
+        return _Disease(name, change, heart_mask(scene, heart), cause=changed)
+
+    def _is_subtle(self, name: str) -> bool:
+        return self.shortcut is not None and self.shortcut.subtle and name == self.shortcut.finding
+
+    def _devices(self, scene: Scene, index: int, names: tuple[str, ...]) -> list[np.ndarray]:
+        # A drain lies on the side where the patient has, or would have, a pneumothorax.
+        side = draw_side(finding_rng(self.seed, index, "Pneumothorax"))
+        keys = {name: 100 + list(DEVICES).index(name) for name in names}
+        return [
+            DEVICES[name](scene.patient, scene.canvas, np.random.default_rng([self.seed, index, key]), side)
+            for name, key in keys.items()
+        ]
+
+    def _radiograph(self, name: str, patient: Patient, pixels: np.ndarray) -> Radiograph:
+        millimetres = 10 * patient.field_cm / self.size
+        view = "AP" if patient.is_ap else "PA"
+        return Radiograph(pixels, id=name, view=view, spacing=(millimetres, millimetres))
+
+
+@dataclass(frozen=True, eq=False)
+class _Disease:
+    """A finding as drawn: its change of log attenuation and its masks."""
+
+    name: str
+    change: np.ndarray
+    mask: np.ndarray
+    cause: np.ndarray | None = None
+
+
+def _opacity(diseases: list[_Disease], scene: Scene) -> np.ndarray:
+    changes = [disease.change for disease in diseases if RECIPES[disease.name].is_opacity]
+    return sum(changes, start=np.zeros_like(scene.lung))
+
+
+def _device_mask(changes: list[np.ndarray]) -> dict[str, np.ndarray]:
+    if not changes:
+        return {}
+    return {SUPPORT_DEVICES: np.any([np.abs(change) > FAINTEST_DEVICE for change in changes], axis=0)}

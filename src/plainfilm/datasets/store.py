@@ -1,0 +1,132 @@
+"""Films on one size, decoded or rendered once, read by memory map."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from plainfilm.datasets.study import Study
+from plainfilm.errors import ArtifactError
+from plainfilm.io.atomic import atomic_folder
+from plainfilm.radiograph import Placement
+
+StudyAt = Callable[[int], Study]
+"""Gives the study at an index; must be picklable, for it runs in other processes."""
+
+
+@dataclass(frozen=True, eq=False)
+class FilmStore:
+    """A folder of arrays, one row a film.
+
+    Attributes:
+        images: uint8 ``(N, S, S)``.
+        labels: float32 ``(N, K)``; 1, 0 or NaN.
+        lungs: bool lung masks, bit-packed ``(N, S, ceil(S / 8))``; all 0 where unknown.
+        targets: The K findings.
+        patients: N patient ids.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    lungs: np.ndarray
+    targets: tuple[str, ...]
+    patients: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def lung_mask(self, index: int) -> np.ndarray:
+        """bool ``(S, S)``."""
+        return np.unpackbits(self.lungs[index], axis=-1, count=self.images.shape[2]).astype(bool)
+
+    @classmethod
+    def open(cls, folder: Path) -> FilmStore:
+        """Opens a store without reading its films.
+
+        Raises:
+            ArtifactError: where it is incomplete.
+        """
+        try:
+            meta = json.loads((folder / "store.json").read_text())
+            images, labels, lungs = (
+                np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+                for name in ("images", "labels", "lungs")
+            )
+        except (OSError, ValueError, KeyError) as error:
+            raise ArtifactError(f"{error}", "a film store", folder.name, "Delete the folder; it is made again.") from error
+        return cls(images, labels, lungs, tuple(meta["targets"]), tuple(meta["patients"]))
+
+
+def store_of(
+    study_at: StudyAt,
+    count: int,
+    targets: Sequence[str],
+    size: int,
+    cache: Path,
+    fit: str = "centre_crop",
+    workers: int = 2,
+    progress: Callable[[int], None] = lambda done: None,
+) -> FilmStore:
+    """The store of these films: opened where the cache holds it, made where it does not.
+
+    Args:
+        study_at: Index to study. Its ``repr`` names the data, so it must tell all its settings.
+        count: Number of films.
+        targets: Findings to keep.
+        size: Side of the stored films in pixels.
+        cache: Folder of stores.
+        fit: How a film is brought to a square, as in ``Placement.fit``.
+        workers: Processes.
+        progress: Called with the number of films that are done.
+    """
+    key = hashlib.blake2b(repr((study_at, count, tuple(targets), size, fit)).encode(), digest_size=8).hexdigest()
+    folder = cache / f"films-{key}"
+    if not (folder / "store.json").exists():
+        with atomic_folder(folder) as part:
+            _write(part, study_at, count, tuple(targets), size, fit, workers, progress)
+    return FilmStore.open(folder)
+
+
+def _write(
+    folder: Path, study_at: StudyAt, count: int, targets: tuple[str, ...], size: int, fit: str, workers: int,
+    progress: Callable[[int], None],
+) -> None:  # fmt: skip
+    images = np.lib.format.open_memmap(folder / "images.npy", "w+", np.uint8, (count, size, size))
+    lungs = np.lib.format.open_memmap(folder / "lungs.npy", "w+", np.uint8, (count, size, (size + 7) // 8))
+    labels, patients = np.empty((count, len(targets)), np.float32), []
+    row = _Row(study_at, targets, size, fit)
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        for index, (image, lung, label, patient) in enumerate(pool.map(row, range(count), chunksize=16)):
+            images[index], lungs[index], labels[index] = image, lung, label
+            patients.append(patient)
+            progress(index + 1)
+    images.flush()
+    lungs.flush()
+    np.save(folder / "labels.npy", labels)
+    meta = {"targets": targets, "patients": patients, "data": repr(study_at), "fit": fit}
+    (folder / "store.json").write_text(json.dumps(meta))
+
+
+@dataclass(frozen=True)
+class _Row:
+    """Makes one row of a store, in a process of its own."""
+
+    study_at: StudyAt
+    targets: tuple[str, ...]
+    size: int
+    fit: str
+
+    def __call__(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
+        study = self.study_at(index)
+        placement = Placement.fit(self.fit, study.radiograph.size, (self.size, self.size))
+        image = (placement.sample(study.radiograph.pixels).clip(0, 1) * 255 + 0.5).astype(np.uint8)
+        lungs = np.zeros((self.size, self.size), bool) if study.lungs is None else placement.sample_mask(study.lungs)
+        labels = np.array([study.findings.get(name, np.nan) for name in self.targets], np.float32)
+        return image, np.packbits(lungs, axis=-1), labels, study.patient or study.radiograph.id

@@ -1,0 +1,100 @@
+"""The parent of the codec process: hands it jobs, and outlives it.
+
+One process serves many files and is started again after it dies. It is killed when
+a file takes too long; a file that kills it costs one error and not the batch.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import asdict, dataclass, field
+from functools import cache
+
+import numpy as np
+
+from plainfilm.errors import InputError
+from plainfilm.io.codec import Encoding, receive, send
+
+TIME_LIMIT = 60.0  # seconds for one film, the start of the process included
+_NOTE_LIMIT = 4096  # bytes of the JSON beside the pixels
+_ADVICE = "Have it written again, or decompressed, by the archive it comes from."
+
+
+def decode_apart(data: bytes, encoding: Encoding, where: str) -> np.ndarray:
+    """Decodes compressed pixel data in a process of its own; see `Codec.decode`."""
+    # By process id, for a pipe must not be shared by the workers that fork from this one.
+    return _codec(os.getpid()).decode(data, encoding, where)
+
+
+@cache
+def _codec(process_id: int) -> Codec:  # noqa: ARG001
+    return Codec()
+
+
+@dataclass
+class Codec:
+    """A process that decodes one film after another, and ends when this one closes its pipe.
+
+    Attributes:
+        command: What to start.
+        seconds: How long one film may take.
+    """
+
+    command: tuple[str, ...] = (sys.executable, "-m", "plainfilm.io.codec")
+    seconds: float = TIME_LIMIT
+    _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+
+    def decode(self, data: bytes, encoding: Encoding, where: str) -> np.ndarray:
+        """Stored values ``(H, W)`` or ``(H, W, 3)``.
+
+        Raises:
+            InputError: naming the file, when the codec refuses it, crashes, or takes too long.
+        """
+        with self._lock:
+            return self._decode(data, encoding, where)
+
+    def close(self) -> None:
+        """Ends the process; the next film starts another."""
+        if self._process:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+    def _decode(self, data: bytes, encoding: Encoding, where: str) -> np.ndarray:
+        process, started = self._started(), time.monotonic()
+        # Killing it ends the read below, which no time limit could on every platform.
+        overdue = threading.Timer(self.seconds, process.kill)
+        overdue.start()
+        try:
+            send(process.stdin, asdict(encoding), data)
+            note, pixels = receive(process.stdout, encoding.frame_bytes + _NOTE_LIMIT)
+        except (EOFError, OSError, ValueError):
+            note, pixels = {"error": self._death(started)}, b""
+        finally:
+            overdue.cancel()
+        if "error" in note:
+            raise InputError(f"compressed pixels that cannot be decoded ({note['error']})", "an intact file", where, _ADVICE)
+        return np.frombuffer(pixels, note["dtype"]).reshape(note["shape"])
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._process is None or self._process.poll() is not None:
+            self.close()
+            paths = os.pathsep.join(path for path in sys.path if path)
+            self._process = subprocess.Popen(
+                self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                env=os.environ | {"PYTHONPATH": paths, "OPENBLAS_NUM_THREADS": "1"},
+            )  # fmt: skip
+        return self._process
+
+    def _death(self, started: float) -> str:
+        """Why no answer came; the process is gone or is being killed."""
+        late = time.monotonic() - started >= self.seconds
+        self._process.kill()
+        code = self._process.wait()
+        self.close()
+        return f"not done in {self.seconds:g} seconds" if late else f"the codec ended with code {code}"

@@ -1,0 +1,155 @@
+"""PNG, JPEG, TIFF and NPY.
+
+What becomes of each kind of pixel:
+
+    1, 8 or 16 bit grey      divided by its largest possible value (12-bit TIFF by 4095)
+    float                    as it is; a value outside [0, 1] is an error, for no range is declared
+    palette, RGB, YCbCr      three equal channels collapse, else see ``colour``
+    alpha                    dropped where wholly opaque, else an error
+    CMYK, Lab, HSV           an error: inks and hues have no grey level
+    16-bit colour            an error: Pillow would cut it to 8 bits
+    signed or 32-bit         an error: no white level is declared
+    several frames           an error: one would have to be chosen
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from plainfilm.errors import InputError
+from plainfilm.io.rules import Colour, check_size, grey, notices
+from plainfilm.radiograph import Radiograph
+
+# What Pillow's and NumPy's parsers raise on damaged files; a fuzz test keeps the list complete.
+_DAMAGE = (
+    OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError,
+    ArithmeticError, EOFError, MemoryError, RecursionError, struct.error, zlib.error,
+    Image.DecompressionBombError,
+)  # fmt: skip
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _ORIENTATION = 258, 262, 274  # tags of TIFF 6.0, the last of EXIF too
+_WHITE_IS_ZERO = 0
+_ADVICE = "Export or download it again."
+
+
+def read_image(path: Path, kind: str, colour: Colour, max_pixels: int) -> Radiograph:
+    """Reads a PNG, JPEG or TIFF file; see `plainfilm.io.read.read`."""
+    where = str(path)
+    try:
+        with Image.open(path, formats=[kind]) as image:
+            check_size(image.height, image.width, max_pixels, where)
+            bits = _bits(image, path)
+            if kind == "png":
+                _check_png(path)
+            orientation = _load_upright(image)
+            values = _values(image, where)
+    except UnidentifiedImageError as error:
+        raise _damaged(path, kind, "its header is damaged or of a rare kind") from error
+    except _DAMAGE as error:
+        raise _damaged(path, kind, str(error)) from error
+    tags = {} if orientation == 1 else {"Orientation": orientation}
+    return _film(path, kind, values, bits, colour, tags)
+
+
+def read_array(path: Path, colour: Colour, max_pixels: int) -> Radiograph:
+    """Reads a NumPy file ``(H, W)`` or ``(H, W, 3)``; see `plainfilm.io.read.read`."""
+    where = str(path)
+    try:
+        # Mapped, so that the header is judged before the pixels are loaded.
+        values = np.load(path, mmap_mode="r", allow_pickle=False)
+    except _DAMAGE as error:
+        raise _damaged(path, "npy", str(error)) from error
+    if values.ndim not in (2, 3) or values.shape[2:] not in ((), (3,)):
+        raise InputError(f"an array of shape {values.shape}", "(H, W) or (H, W, 3)", where)
+    check_size(*values.shape[:2], max_pixels, where)
+    if values.dtype.kind not in "bf" and values.dtype not in (np.uint8, np.uint16):
+        raise InputError(f"an array of {values.dtype}", "bool, uint8, uint16 or float", where)
+    bits = 1 if values.dtype.kind == "b" else 8 * values.dtype.itemsize
+    return _film(path, "npy", np.asarray(values), bits, colour, {})
+
+
+def _film(
+    path: Path, kind: str, values: np.ndarray, bits: int, colour: Colour, tags: dict[str, int]
+) -> Radiograph:
+    where = str(path)
+    white = 1 if values.dtype.kind == "f" else 2**bits - 1
+    if values.ndim == 3:
+        values = grey(values, colour, where)
+    pixels = np.multiply(values, np.float32(1 / white), dtype=np.float32)
+    if np.nanmin(pixels) < 0 or np.nanmax(pixels) > 1:
+        raise InputError(
+            f"pixels from {np.nanmin(pixels):.4g} to {np.nanmax(pixels):.4g}", "floats in [0, 1]", where,
+            "A file of floats declares no range: divide by its white level and save it again.",
+        )  # fmt: skip
+    facts = {"Format": kind.upper(), "Rows": pixels.shape[0], "Columns": pixels.shape[1], "BitsStored": bits}
+    return Radiograph(pixels, path.stem, tags=facts | tags, warnings=notices(pixels))
+
+
+def _bits(image: Image.Image, path: Path) -> int:
+    """Bits of a sample, by the header; refuses what Pillow would decode to less than the file holds."""
+    if getattr(image, "n_frames", 1) > 1:
+        raise InputError(f"an image of {image.n_frames} frames", "a single one", str(path))
+    if image.mode not in ("1", "L", "P", "LA", "PA", "RGB", "RGBA", "YCbCr", "F", "I;16", "I;16L", "I;16B"):
+        raise InputError(f"an image of mode {image.mode}", "grey of 1, 8 or 16 bits, or floats", str(path))
+    if image.format == "TIFF":
+        bits = max(image.tag_v2.get(_BITS_PER_SAMPLE, (1,)))
+    elif image.format == "PNG":
+        with path.open("rb") as file:
+            bits = file.read(25)[24]
+    else:
+        bits = 8
+    if bits > 8 and len(image.getbands()) > 1:
+        raise InputError(f"a colour image of {bits} bits", "8 bits, or grey", str(path), "Save it as 16-bit grey.")
+    # Pillow spreads 2 and 4 bits over the 256 levels of a byte.
+    return bits if image.mode == "1" else max(8, bits)
+
+
+def _load_upright(image: Image.Image) -> int:
+    """Decodes and turns the image as its EXIF orientation says, and returns that."""
+    orientation = int(image.getexif().get(_ORIENTATION, 1))
+    image.load()
+    # Pillow itself turns TIFF while loading, and then forgets the tag.
+    if image.getexif().get(_ORIENTATION, 1) != 1:
+        ImageOps.exif_transpose(image, in_place=True)
+    return orientation
+
+
+def _values(image: Image.Image, where: str) -> np.ndarray:
+    if image.mode in ("P", "PA", "YCbCr", "LA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+    if image.mode == "RGBA" and image.getchannel("A").getextrema()[0] < 255:
+        raise InputError("an image with transparent pixels", "opaque ones", where, "Flatten it on black or white.")
+    values = np.asarray(image)
+    inverted = image.format == "TIFF" and image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
+    if inverted and image.mode not in ("1", "L"):  # those Pillow inverts itself
+        values = 1 - values if image.mode == "F" else 2 ** max(image.tag_v2[_BITS_PER_SAMPLE]) - 1 - values
+    return values[..., :3] if values.ndim == 3 else values
+
+
+def _check_png(path: Path) -> None:
+    """Verifies the checksum of every chunk; Pillow skips those of the pixels.
+
+    Raises:
+        InputError: for a chunk that is cut off or altered, or a file without its end.
+    """
+    data = path.read_bytes()
+    offset, kind = 8, b""
+    while kind != b"IEND":
+        if offset + 12 > len(data):
+            raise _damaged(path, "png", "it is cut off")
+        length, kind = struct.unpack_from(">I4s", data, offset)
+        end = offset + 8 + length
+        if end + 4 > len(data):
+            raise _damaged(path, "png", "it is cut off")
+        if zlib.crc32(memoryview(data)[offset + 4 : end]) != struct.unpack_from(">I", data, end)[0]:
+            raise _damaged(path, "png", f"the chunk at byte {offset} fails its checksum")
+        offset = end + 4
+
+
+def _damaged(path: Path, kind: str, why: str) -> InputError:
+    found = f"a {kind.upper()} file of {path.stat().st_size} bytes that cannot be decoded: {why}"
+    return InputError(found, "an intact file", str(path), _ADVICE)

@@ -1,0 +1,96 @@
+"""Classifiers to and from checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from plainfilm.errors import ArtifactError, ModelError
+from plainfilm.io.checkpoint import load_strictly, read_checkpoint, write_checkpoint
+from plainfilm.models.classifier import Classifier
+from plainfilm.models.densenet import DenseNet
+from plainfilm.models.spec import InputSpec
+
+ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {"densenet": DenseNet}
+"""Networks that a card can name; each keeps the arguments it was built with in ``arguments``."""
+
+
+def save_classifier(classifier: Classifier, path: Path | str, card: Mapping[str, Any] | None = None) -> Path:
+    """Writes a classifier so that ``load_classifier`` rebuilds it.
+
+    Args:
+        classifier: One whose network is among ``ARCHITECTURES``.
+        path: A folder, or a ``.safetensors`` file (``write_checkpoint``).
+        card: JSON values to tell with it (recipe, seed, data, metrics), over those that it has.
+
+    Returns:
+        The path of the card.
+
+    Raises:
+        ModelError: if the network is of another kind and could not be rebuilt from a name.
+        NumericError, ResourceError: as ``write_checkpoint``.
+    """
+    network = classifier.network
+    names = [name for name, kind in ARCHITECTURES.items() if type(network) is kind]
+    if not names:
+        raise ModelError(
+            f"a {type(network).__name__}", f"one of {', '.join(ARCHITECTURES)}", "save_classifier",
+            "Save the state dict of your own network yourself and wrap the network after loading.",
+        )  # fmt: skip
+    described = {
+        "architecture": {"name": names[0], "arguments": network.arguments},
+        "targets": classifier.targets,
+        "input": asdict(classifier.spec),
+        "output": classifier.output,
+        "operating_points": classifier.operating_points,
+    }
+    return write_checkpoint(
+        Path(path), network.state_dict(), {**classifier.card, **(card or {}), **described}
+    )
+
+
+def load_classifier(path: Path | str) -> Classifier:
+    """Rebuilds a classifier that ``save_classifier`` wrote, in evaluation mode.
+
+    Raises:
+        ArtifactError: if the files are damaged (``read_checkpoint``), or the card describes no
+            classifier, or another one than the weights are of.
+    """
+    checkpoint = read_checkpoint(Path(path))
+    card, where = checkpoint.card, checkpoint.path.name
+    network = _build(card, where)
+    load_strictly(network, checkpoint.tensors, where)
+    try:
+        spec = InputSpec(**_without_lists(card["input"]))
+        return Classifier(
+            network.eval(), card["targets"], spec, card["output"], card, card["operating_points"]
+        )
+    except (KeyError, TypeError, ModelError) as problem:
+        raise _no_classifier(where, problem) from problem
+
+
+def _build(card: Mapping[str, Any], where: str) -> nn.Module:
+    try:
+        name, arguments = card["architecture"]["name"], card["architecture"]["arguments"]
+        if name in ARCHITECTURES:
+            return ARCHITECTURES[name](**_without_lists(arguments))
+    except (KeyError, TypeError, ModelError) as problem:
+        raise _no_classifier(where, problem) from problem
+    raise ArtifactError(
+        f"architecture {name!r}",
+        f"one of {', '.join(ARCHITECTURES)}",
+        where,
+        "A newer plainfilm may know it.",
+    )
+
+
+def _without_lists(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+
+
+def _no_classifier(where: str, problem: Exception) -> ArtifactError:
+    return ArtifactError(f"a card that describes no classifier ({problem})", "one of save_classifier", where)

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import plainfilm.metrics
+
+
+def test_every_public_name_is_there():
+    for name in plainfilm.metrics.__all__:
+        assert getattr(plainfilm.metrics, name) is not None
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'dice'"):
+        _ = plainfilm.metrics.dice
+
+
+def test_the_functions_load_no_torch():
+    code = "import sys, plainfilm.metrics as m; m.iou([[1]], [[1]]); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

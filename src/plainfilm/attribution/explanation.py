@@ -84,12 +84,11 @@ class Explanation:
         path = Path(path)
         if path.suffix.lower() not in (*_PICTURES, ".npz"):
             raise InputError(f"suffix {path.suffix!r}", ", ".join((*_PICTURES, ".npz")), path.name)
-        with atomic_write(path) as part:
+        with atomic_write(path) as file:
             if path.suffix.lower() == ".npz":
-                with part.open("wb") as file:
-                    np.savez_compressed(file, map=self.map, record=np.array(json.dumps(self.record())))
+                np.savez_compressed(file, map=self.map, record=np.array(json.dumps(self.record())))
             else:
-                save_overlay(part, self, path.suffix.lower().lstrip("."))
+                save_overlay(file, self, _PICTURES[path.suffix.lower()])
         return path
 
     def record(self) -> dict[str, Any]:
@@ -108,7 +107,7 @@ class Explanation:
         }  # fmt: skip
 
 
-_PICTURES = (".png", ".jpg", ".webp")
+_PICTURES = {".png": "png", ".jpg": "jpeg", ".webp": "webp"}
 
 
 def load_map(path: str | Path) -> tuple[np.ndarray, dict[str, Any]]:

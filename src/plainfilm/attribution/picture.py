@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import matplotlib
 import numpy as np
@@ -47,8 +46,8 @@ def grey(pixels: np.ndarray) -> np.ndarray:
     return np.repeat((pixels * 255 + 0.5).astype(np.uint8)[..., None], 3, axis=2)
 
 
-def save_overlay(path: Path, explanation: Explanation, kind: str) -> None:
-    """Writes film and overlay side by side with a colour bar; ``kind`` is the file format."""
+def save_overlay(file: IO[bytes], explanation: Explanation, kind: str) -> None:
+    """Writes film and overlay side by side with a colour bar, as "png", "jpeg" or "webp"."""
     values = explanation.on_film()
     height, width = values.shape
     figure = Figure(figsize=(9.4, 0.9 + 4.2 * height / width), facecolor="white")
@@ -58,7 +57,7 @@ def save_overlay(path: Path, explanation: Explanation, kind: str) -> None:
     title = f"{explanation.target}  p = {explanation.probability:.2f}  ·  {explanation.method}"
     _show(axes[1], overlay(explanation.film.pixels, values), title)
     _colour_bar(figure, axes, values, explanation.unit)
-    figure.savefig(path, format="jpeg" if kind == "jpg" else kind, dpi=130, bbox_inches="tight", pad_inches=0.12)
+    figure.savefig(file, format=kind, dpi=130, bbox_inches="tight", pad_inches=0.12)
 
 
 def _show(axis, picture: np.ndarray, title: str) -> None:  # noqa: ANN001

@@ -10,7 +10,7 @@ from scipy import ndimage
 from plainfilm.datasets.phantom.anatomy import Anatomy
 from plainfilm.datasets.phantom.canvas import REPLACED_LUNG, Canvas
 from plainfilm.datasets.phantom.devices import DEVICES, FAINTEST_DEVICE
-from plainfilm.datasets.phantom.findings import RECIPES, draw_change, finding_mask
+from plainfilm.datasets.phantom.findings import RECIPES, draw_change, expert_mask, finding_mask
 from plainfilm.datasets.phantom.patient import Patient, draw_patient
 from plainfilm.datasets.phantom.scene import Scene, draw_side
 from plainfilm.datasets.phantom.zones import severities
@@ -74,7 +74,8 @@ def plant(
         name, mask, opacity = SUPPORT_DEVICES, np.abs(change) > FAINTEST_DEVICE, np.zeros_like(change)
     else:
         change = draw_change(site.scene, finding, rng)
-        name, mask = finding, finding_mask(change, site.scene.canvas, finding)
+        changed = finding_mask(change, site.scene.canvas, finding)
+        name, mask = finding, expert_mask(site.scene, finding, changed, rng)
         opacity = change if RECIPES[finding].is_opacity else np.zeros_like(change)
     return Study(
         radiograph=replace(radiograph, pixels=site.expose(change), id=f"{radiograph.id}+{finding}"),

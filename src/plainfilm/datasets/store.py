@@ -9,16 +9,22 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from plainfilm.datasets.study import Study
 from plainfilm.errors import ArtifactError
-from plainfilm.io.atomic import atomic_folder
+from plainfilm.io.folder import atomic_folder
 from plainfilm.radiograph import Placement
 
-StudyAt = Callable[[int], Study]
-"""Gives the study at an index; must be picklable, for it runs in other processes."""
+
+class Studies(Protocol):
+    """A data set. Its ``repr`` tells all its settings, and it can be sent to another process."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Study: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +71,7 @@ class FilmStore:
 
 
 def store_of(
-    study_at: StudyAt,
-    count: int,
+    studies: Studies,
     targets: Sequence[str],
     size: int,
     cache: Path,
@@ -77,8 +82,7 @@ def store_of(
     """The store of these films: opened where the cache holds it, made where it does not.
 
     Args:
-        study_at: Index to study. Its ``repr`` names the data, so it must tell all its settings.
-        count: Number of films.
+        studies: The films and what is known about them.
         targets: Findings to keep.
         size: Side of the stored films in pixels.
         cache: Folder of stores.
@@ -86,22 +90,30 @@ def store_of(
         workers: Processes.
         progress: Called with the number of films that are done.
     """
-    key = hashlib.blake2b(repr((study_at, count, tuple(targets), size, fit)).encode(), digest_size=8).hexdigest()
-    folder = cache / f"films-{key}"
+    folder = cache / f"films-{_key(studies, tuple(targets), size, fit)}"
     if not (folder / "store.json").exists():
         with atomic_folder(folder) as part:
-            _write(part, study_at, count, tuple(targets), size, fit, workers, progress)
+            _write(part, studies, tuple(targets), size, fit, workers, progress)
     return FilmStore.open(folder)
 
 
+def _key(studies: Studies, targets: tuple[str, ...], size: int, fit: str) -> str:
+    """A name for these films: their settings, and what the first and the last look like today."""
+    key = hashlib.blake2b(repr((studies, len(studies), targets, size, fit)).encode(), digest_size=8)
+    for index in (0, len(studies) - 1):
+        key.update(studies[index].radiograph.pixels.tobytes())
+    return key.hexdigest()
+
+
 def _write(
-    folder: Path, study_at: StudyAt, count: int, targets: tuple[str, ...], size: int, fit: str, workers: int,
+    folder: Path, studies: Studies, targets: tuple[str, ...], size: int, fit: str, workers: int,
     progress: Callable[[int], None],
 ) -> None:  # fmt: skip
+    count = len(studies)
     images = np.lib.format.open_memmap(folder / "images.npy", "w+", np.uint8, (count, size, size))
     lungs = np.lib.format.open_memmap(folder / "lungs.npy", "w+", np.uint8, (count, size, (size + 7) // 8))
     labels, patients = np.empty((count, len(targets)), np.float32), []
-    row = _Row(study_at, targets, size, fit)
+    row = _Row(studies, targets, size, fit)
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
         for index, (image, lung, label, patient) in enumerate(pool.map(row, range(count), chunksize=16)):
             images[index], lungs[index], labels[index] = image, lung, label
@@ -110,7 +122,7 @@ def _write(
     images.flush()
     lungs.flush()
     np.save(folder / "labels.npy", labels)
-    meta = {"targets": targets, "patients": patients, "data": repr(study_at), "fit": fit}
+    meta = {"targets": targets, "patients": patients, "data": repr(studies), "fit": fit}
     (folder / "store.json").write_text(json.dumps(meta))
 
 
@@ -118,13 +130,13 @@ def _write(
 class _Row:
     """Makes one row of a store, in a process of its own."""
 
-    study_at: StudyAt
+    studies: Studies
     targets: tuple[str, ...]
     size: int
     fit: str
 
     def __call__(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
-        study = self.study_at(index)
+        study = self.studies[index]
         placement = Placement.fit(self.fit, study.radiograph.size, (self.size, self.size))
         image = (placement.sample(study.radiograph.pixels).clip(0, 1) * 255 + 0.5).astype(np.uint8)
         lungs = np.zeros((self.size, self.size), bool) if study.lungs is None else placement.sample_mask(study.lungs)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedWriter
 from pathlib import Path
-from typing import BinaryIO
 
 from plainfilm.errors import ResourceError
 
@@ -20,7 +20,7 @@ _ADVICE = "Free space or choose another folder; nothing was left under the final
 
 
 @contextmanager
-def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[BufferedWriter]:
     """Opens a file for writing that appears under its name only when complete.
 
     The bytes go to a ``.part`` file in the same folder, are forced to the disk, and
@@ -37,6 +37,8 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             yield part
             part.flush()
             os.fsync(part.fileno())
+            if sys.platform == "win32":  # elsewhere it stays locked, and so safe from sweep, until it is moved
+                part.close()
             os.replace(part.name, path)
         _sync_folder(path.parent)
     except BaseException as error:
@@ -70,16 +72,53 @@ def check_output_folder(folder: str | os.PathLike[str]) -> None:
 
 def sweep(folder: str | os.PathLike[str]) -> list[Path]:
     """Removes the ``.part`` files in a folder whose writer has died, and lists them."""
-    return [part for part in sorted(Path(folder).glob(f".*{PART}")) if _orphaned(part) and not part.unlink()]
+    orphans = [part for part in sorted(Path(folder).glob(f".*{PART}")) if _orphaned(part)]
+    for part in orphans:
+        part.unlink(missing_ok=True)
+    return orphans
 
 
-def _open_part(path: Path) -> BinaryIO:
+def _open_part(path: Path) -> BufferedWriter:
+    part = path.with_name(f".{path.name[:64]}.{secrets.token_hex(4)}{PART}")
     try:
-        handle, name = tempfile.mkstemp(PART, f".{path.name[:64]}.", path.parent)
+        file = part.open("xb")
     except OSError as error:
         raise _failed(path, error) from error
-    part = os.fdopen(handle, "wb")
-    # mkstemp keeps the file to its owner; results are as open as the user's umask says.
-    os.chmod(name, 0o666 & ~_umask())
-    _lock(handle)
-    return _Named(part, name)
+    _lock(file.fileno())
+    return file
+
+
+def _orphaned(part: Path) -> bool:
+    """Whether nobody holds the lock of a part: the kernel lets go of it when its writer dies."""
+    try:
+        with part.open("rb") as file:
+            return _lock(file.fileno())
+    except OSError:
+        return False
+
+
+def _lock(handle: int) -> bool:
+    if sys.platform == "win32":  # where an open file cannot be removed anyway
+        return True
+    import fcntl
+
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _sync_folder(folder: Path) -> None:
+    if sys.platform == "win32":  # folders cannot be opened there
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _failed(path: Path, error: OSError) -> ResourceError:
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    return ResourceError(f"{reason[:1].lower()}{reason[1:]}", "an output that can be written", str(path), _ADVICE)

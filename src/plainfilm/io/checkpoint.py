@@ -20,8 +20,8 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from plainfilm import __version__
-from plainfilm.errors import ArtifactError, NumericError
-from plainfilm.io.atomic import atomic_write
+from plainfilm.errors import ArtifactError, NumericError, ResourceError
+from plainfilm.io.atomic import write_bytes, write_text
 
 FORMAT = 1
 """Raised when a card can no longer be read by older versions."""
@@ -62,6 +62,7 @@ def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], card: Mapping[st
 
     Raises:
         NumericError: if a weight or a number on the card is NaN or infinite.
+        ArtifactError: if the card's name is taken by another file.
         ResourceError: if the disk is full or the place cannot be written.
     """
     card_path = _card_path(path)
@@ -70,11 +71,9 @@ def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], card: Mapping[st
     weights, replaced = _weight_names(card_path, digest)
     seal = {"format": FORMAT, "plainfilm": __version__, "weights": weights, "sha256": digest}
     text = _to_json({**card, **seal}, card_path)
-    card_path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(card_path.with_name(weights)) as temporary:
-        temporary.write_bytes(blob)
-    with atomic_write(card_path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    _make_folder(card_path.parent)
+    write_bytes(card_path.with_name(weights), blob)
+    write_text(card_path, text)
     if replaced:
         card_path.with_name(replaced).unlink(missing_ok=True)
     return card_path
@@ -139,6 +138,13 @@ def _card_path(path: Path) -> Path:
     if path.suffix in (".json", ".safetensors"):
         return path.with_suffix(".json")
     return path / f"{STEM}.json"
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise ResourceError(f"{problem.strerror or problem}", "a writable folder", str(folder)) from problem
 
 
 def _weight_names(card_path: Path, digest: str) -> tuple[str, str | None]:

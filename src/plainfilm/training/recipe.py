@@ -28,12 +28,13 @@ class ShortcutRecipe(_Strict):
 
 
 class PhantomRecipe(_Strict):
-    """Films of the phantom: ``train`` and ``validation`` many, from different seeds."""
+    """Films of the phantom: so many for each part, from different seeds."""
 
     kind: Literal["phantom"] = "phantom"
     size: int = 224
     train: int = 12000
     validation: int = 1000
+    test: int = 1000
     seed: int = 1
     prevalence: float = 0.16
     shortcut: ShortcutRecipe | None = None

@@ -7,10 +7,11 @@ from scipy.interpolate import PchipInterpolator
 
 from plainfilm.datasets.phantom.canvas import RULER, Canvas, capsule, smoothstep, tabulated, tube, uniform
 from plainfilm.datasets.phantom.lungs import Lungs
+from plainfilm.datasets.phantom.noise import power_noise
 from plainfilm.datasets.phantom.patient import Patient
 from plainfilm.datasets.phantom.skeleton import arm_distance, arm_joint, clavicle_line
 
-FAT_SHORTFALL = 0.1  # share of muscle's attenuation that fat lacks
+FAT_SHORTFALL = 0.06  # share of muscle's attenuation that fat lacks
 
 
 def draw_body(patient: Patient, canvas: Canvas, lungs: Lungs) -> np.ndarray:
@@ -28,16 +29,20 @@ def draw_body(patient: Patient, canvas: Canvas, lungs: Lungs) -> np.ndarray:
 def _trunk(patient: Patient, canvas: Canvas) -> tuple[np.ndarray, np.ndarray]:
     """Thickness of the trunk, and its half width at each pixel's height and side."""
     half_width = canvas.by_height(*(_flank(patient, side) for side in (0, 1)))
-    depth = patient.body_depth * (1 - 0.36 * np.clip((-RULER - 2) / 12, 0, 1) ** 1.3)
+    depth = patient.body_depth * (1 - 0.46 * np.clip((-RULER - 1) / 12, 0, 1) ** 1.3)
     depth = depth * smoothstep(RULER + 14.5 * patient.size, 3)
     distance = np.abs(canvas.x)
     skin = tabulated(_barrel, np.minimum(distance / half_width, 1))
-    muscle = tabulated(_barrel, np.minimum(distance / (half_width - 0.45 * patient.chest_wall), 1))
+    muscle = tabulated(_rounded, np.minimum(distance / (half_width - 0.45 * patient.chest_wall), 1))
     return canvas.by_height(2 * depth) * (skin - FAT_SHORTFALL * (skin - muscle)), half_width
 
 
 def _barrel(share: np.ndarray) -> np.ndarray:
     return np.clip(1 - share**3.4, 0, 1) ** (1 / 2.2)
+
+
+def _rounded(share: np.ndarray) -> np.ndarray:
+    return np.clip(1 - share**3, 0, 1)
 
 
 def _flank(patient: Patient, side: int) -> np.ndarray:
@@ -48,7 +53,7 @@ def _flank(patient: Patient, side: int) -> np.ndarray:
     back = 0.9 * patient.axillary_fold * np.exp(-(((RULER + 3) / 4.5) ** 2))
     waist = 1.5 * patient.waist * np.exp(-(((RULER - 15) / 5) ** 2))
     lean = (0.35, -0.35)[side] * patient.scoliosis * np.sin(RULER / 9)
-    roll = 0.25 * max(patient.habitus, 0) * np.sin(RULER / 1.4 + patient.scoliosis_phase + side)
+    roll = 0.12 * max(patient.habitus, 0) * np.sin(RULER / 1.9 + patient.scoliosis_phase + side)
     return ribs + wall + build + back - waist + lean + roll * np.clip((RULER - 5) / 4, 0, 1)
 
 
@@ -56,7 +61,7 @@ def _shoulders(patient: Patient, canvas: Canvas) -> np.ndarray:
     """Thickness from the neck's slope to the deltoid, fading downwards into the trunk."""
     skin = canvas.by_width(np.where(RULER > 0, *(_shoulder_line(patient, side) for side in (1, 0))))
     armpit = np.interp(np.abs(RULER), [0, 12, 16, 20, 30], [-2, -3, -4.5, -3.5, -3])
-    thick = 15.5 + 1.2 * patient.habitus - 0.36 * np.clip(np.abs(RULER) - 5, 0, 16)
+    thick = 13.2 + 1.2 * patient.habitus - 0.17 * np.clip(np.abs(RULER) - 5, 0, 16)
     depth = np.sqrt(1 - np.exp(np.minimum(skin - canvas.y, 0) / 1.7))
     return canvas.by_width(thick) * depth * smoothstep(canvas.by_width(armpit) - canvas.y, 3.5)
 
@@ -80,7 +85,7 @@ def _neck(patient: Patient, canvas: Canvas) -> np.ndarray:
 def _arms(patient: Patient, canvas: Canvas) -> np.ndarray:
     """Upper arms: muscle within fat."""
     x, y = arm_joint(patient)
-    start = (x - 1.4 - patient.scapula_offset, y + 0.5 * patient.size)
+    start = (x - 0.8 - 0.6 * patient.scapula_offset, y + 1.2 * patient.size)
     swing = np.deg2rad(patient.arm_angle)
     end = (start[0] + 30 * np.sin(swing), start[1] + 30 * np.cos(swing))
     across, plump = arm_distance(patient, canvas), 0.5 * patient.habitus
@@ -143,10 +148,9 @@ def _belly(patient: Patient, canvas: Canvas, lungs: Lungs, half_width: np.ndarra
     edge = canvas.by_width(level + sag - slope * (RULER + 9)) - canvas.y
     spleen = canvas.by_side((-9, 5 + uniform(rng, -1, 1.5))) - (canvas.y - level) - 0.3 * np.abs(distance - 9.5)
     organs = np.maximum(smoothstep(edge, 0.5), smoothstep(spleen, 0.5))
-    loops = np.sin(1.9 * canvas.x + 1.3 * np.sin(0.8 * canvas.y + slope)) * np.sin(1.6 * canvas.y + sag)
-    bowel = (1 - organs) * (0.7 + 0.35 * loops)
+    bowel = (1 - organs) * (0.7 + 0.3 * power_noise(canvas.shape, rng, 3.2, low_cut=4))
     stripe = np.exp(-(((distance - half_width + 0.8 * patient.chest_wall) / 0.3) ** 2))
-    return bulk - smoothstep(below - 2, 1.5) * (uniform(rng, 0.6, 1.6) * bowel + 0.8 * stripe)
+    return bulk - smoothstep(below - 2, 1.5) * (uniform(rng, 0.6, 1.6) * bowel + 0.5 * stripe)
 
 
 def draw_gas(patient: Patient, canvas: Canvas, lungs: Lungs) -> np.ndarray:

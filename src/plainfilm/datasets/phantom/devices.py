@@ -24,7 +24,8 @@ def et_tube(patient: Patient, canvas: Canvas, rng: np.random.Generator, side: in
     del side
     x, carina = patient.carina
     points = [(x - 0.2 + rng.normal(0, 0.3), -24.0), (x - 0.1, -16.0), (x, carina - uniform(rng, 1, 5.5))]
-    return line(canvas, points, 0.42, 0.05) + line(canvas, _moved(points, 0.3), 0.07, 3.0)
+    walls = sum(line(canvas, _moved(points, edge), 0.06, 1.5) for edge in (-0.42, 0.42))
+    return walls + line(canvas, _moved(points, 0.3), 0.1, 5.0)
 
 
 def chest_tube(patient: Patient, canvas: Canvas, rng: np.random.Generator, side: int) -> np.ndarray:
@@ -70,8 +71,9 @@ def ecg_leads(patient: Patient, canvas: Canvas, rng: np.random.Generator, side: 
         x, y = rng.choice([-1, 1]) * uniform(rng, 5, 12), uniform(rng, -10, 9)
         distance = np.hypot(canvas.x - x, canvas.y - y)
         change += 0.6 * smoothstep(0.55 - distance, 0.08) + 0.9 * smoothstep(0.25 - distance, 0.08)
+        # Wires leave the film above or below.
         end_x = rng.choice([-1, 1]) * uniform(rng, 2, 18)
-        end_y = rng.choice([-1, 1]) * uniform(rng, 14, 20)
+        end_y = rng.choice([-1, 1]) * uniform(rng, 20, 24)
         near = 0.6 * x + 0.4 * end_x + rng.normal(0, 2), 0.6 * y + 0.4 * end_y + rng.normal(0, 1)
         far = 0.3 * x + 0.7 * end_x + rng.normal(0, 2), 0.3 * y + 0.7 * end_y
         change += line(canvas, [(x, y), near, far, (end_x, end_y)], 0.09, 1.6)

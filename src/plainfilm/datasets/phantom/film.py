@@ -9,6 +9,7 @@ from plainfilm.datasets.phantom.canvas import Canvas, tube
 from plainfilm.datasets.phantom.patient import Exposure, Patient
 
 LEAD = 2.6  # attenuation of a side marker
+SHOULDER, WHITEST = 0.7, 0.94  # grey levels where the display curve bends, and where it ends
 COARSE = 32  # pixels a side on which scatter and large-scale contrast are found
 # Strokes of the letters in a box one unit high, y downwards.
 STROKES = {
@@ -110,8 +111,8 @@ def _develop(exposure: Exposure, density: np.ndarray, body: np.ndarray) -> np.nd
     low, high = np.percentile(core if core.size else density, [exposure.window_low, exposure.window_high])
     grey = (density - np.float32(low)) / np.float32(max(high - low, 1e-3))
     grey = exposure.toe + grey * np.where(grey > 0, 1 - exposure.toe, exposure.toe_slope).astype(np.float32)
-    over = np.clip(grey - 0.8, 0, 0.6)
-    grey = np.clip(grey, 0, 0.8) + 0.2 * np.tanh(over / 0.2)
+    over = np.clip(grey - SHOULDER, 0, 0.7)
+    grey = np.clip(grey, 0, SHOULDER) + (WHITEST - SHOULDER) * np.tanh(over / 0.26)
     return np.clip(grey, 0, 1) ** np.float32(exposure.gamma)
 
 

@@ -107,13 +107,21 @@ def finding_mask(change: np.ndarray, canvas: Canvas, name: str) -> np.ndarray:
     return ndimage.binary_fill_holes(mask) if name == "Hernia" else mask
 
 
-def heart_mask(scene: Scene, heart: np.ndarray) -> np.ndarray:
-    """The heart from the carina to the diaphragm, as a radiologist outlines it: bool ``(H, W)``.
+def expert_mask(scene: Scene, name: str, changed: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """What a radiologist would outline, given the pixels that a finding changed.
 
-    Args:
-        scene: The chest.
-        heart: Thickness of heart and mediastinum in cm.
+    The two differ for a large heart, outlined whole, and for an effusion, outlined down
+    to the diaphragm although fluid lies behind it too.
     """
+    if name == "Cardiomegaly":
+        return _heart_mask(scene, remodelling.large_heart(scene, rng))
+    if name == "Effusion":
+        return _rounded(changed & (scene.canvas.y < scene.anatomy.diaphragm + 0.8), scene.canvas)
+    return changed
+
+
+def _heart_mask(scene: Scene, heart: np.ndarray) -> np.ndarray:
+    """The heart from the carina to the diaphragm, from its thickness in cm."""
     x, y, patient = scene.canvas.x, scene.canvas.y, scene.patient
     silhouette = (heart > 0.2 * patient.heart_depth) & (y > patient.carina[1])
     low = x[silhouette & (np.abs(y - np.mean(patient.dome_y)) < 2)]
@@ -122,9 +130,14 @@ def heart_mask(scene: Scene, heart: np.ndarray) -> np.ndarray:
     ends = float(low.min()), float(low.max())
     # Readers draw the lower border straight from one cardiophrenic angle to the other.
     floor = np.interp(x, ends, (_dome_at(patient, 0, ends[0]), _dome_at(patient, 1, ends[1])))
-    return scene.canvas.blur((silhouette & (y < floor)).astype(np.float32), 0.35) > 0.5
+    return _rounded(silhouette & (y < floor), scene.canvas)
 
 
 def _dome_at(patient: Patient, side: int, x: float) -> float:
     distance = np.array([abs(x)])
     return float(diaphragm(patient, side, distance, np.array([patient.half_width[side]]))[0])
+
+
+def _rounded(mask: np.ndarray, canvas: Canvas) -> np.ndarray:
+    """Without slivers, notches and sharp corners."""
+    return canvas.blur(mask.astype(np.float32), 0.35) > 0.5

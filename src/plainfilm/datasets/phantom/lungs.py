@@ -69,7 +69,8 @@ def diaphragm(
     inward = np.clip(1 - distance / centre, 0, 1)
     # Arcs of muscle bulge upwards between their insertions.
     arcs = np.abs(np.sin((distance - 1.5) * 0.68)) - 0.6
-    return top + drop * (1 - np.sqrt(1 - outward * outward)) + medial_drop * inward**2 - scallop * arcs
+    slant = 0.55 * outward**2 + 0.45 * (1 - np.sqrt(1 - outward * outward))
+    return top + drop * slant + medial_drop * inward**2 - scallop * arcs
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,15 +94,17 @@ def build_lungs(patient: Patient, canvas: Canvas) -> Lungs:
     dome = diaphragm(patient, canvas.side, distance, lateral)
     apex = canvas.by_side(patient.apex_y)
     # The medial border fades in two stages: a single sharp edge leaves a white plank.
-    towards_heart = 0.4 * smoothstep(distance - medial + 0.1, 0.5) + 0.6 * smoothstep(distance - medial - 1.1, 1.7)
-    frame = smoothstep(lateral - distance, 0.12) * towards_heart * smoothstep(canvas.y - apex, 0.25)
+    towards_heart = 0.5 * smoothstep(distance - medial + 0.1, 0.45) + 0.5 * smoothstep(distance - medial - 0.8, 1.4)
+    frame = smoothstep(lateral - distance, 0.12) * smoothstep(canvas.y - apex, 0.25)
     below = canvas.y - dome
     above_dome = smoothstep(-below, canvas.by_side(patient.dome_edge))
     depth = _depth(patient, canvas) * tabulated(_flattened, np.clip(distance / lateral, 0, 1))
     # Lung behind and below the domes, in the posterior recess.
     recess = 0.28 * np.exp(-0.5 * np.maximum(below, 0)) * smoothstep(distance - medial - 0.5, 1)
-    cavity = depth * frame * np.maximum(above_dome, recess)
-    return Lungs(outline, lateral, medial, dome, frame * above_dome, cavity)
+    # Before and behind the mediastinum the lungs all but meet, most so above the heart.
+    meeting = canvas.by_height(0.3 * smoothstep(patient.dome_y[0] - 3 - RULER, 5)) * (1 - towards_heart)
+    cavity = depth * frame * (towards_heart + meeting) * np.maximum(above_dome, recess)
+    return Lungs(outline, lateral, medial, dome, frame * towards_heart * above_dome, cavity)
 
 
 def _flattened(share: np.ndarray) -> np.ndarray:

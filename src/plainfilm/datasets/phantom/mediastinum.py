@@ -19,7 +19,9 @@ def _profile(heights: list[float], values: list[float]) -> np.ndarray:
 
 def _left_border(patient: Patient, width: float, base: float) -> np.ndarray:
     reach, excess = width * (0.5 + 0.62 * patient.heart_shift), 0.26 * width - 3.2
-    heights = [-22, -13, -8.5, -5.2, -3.2, -1, base - 6, base - 3, base - 0.6, base + 1.4, base + 4, base + 12]
+    tall = base + 5.2  # from below the aortic knob to the base
+    shares = (1, 0.81, 0.63, 0.44, 0.22, 0.04)
+    heights = [-22, -13, -8.5, *(base - share * tall for share in shares), base + 1.4, base + 4, base + 12]
     upper = [1.6, 1.7, 1.8, 2, 2.8 + 0.3 * excess, 3.4 + 0.5 * excess]
     lower = [0.66 * reach + 0.6, 0.91 * reach, reach, 0.95 * reach, 0.5 * reach, 1.5]
     return _profile(heights, upper + lower)
@@ -28,7 +30,9 @@ def _left_border(patient: Patient, width: float, base: float) -> np.ndarray:
 def _right_border(patient: Patient, width: float, base: float) -> np.ndarray:
     reach = width * (0.5 - 0.62 * patient.heart_shift)
     vein, bulge = patient.medial[0], 0.7 * patient.aortic_unfolding
-    heights = [-22, -13, -8, -4, -1.5, base - 6, base - 3.2, base - 0.5, base + 2, base + 12]
+    tall = base + 5.2
+    shares = (0.91, 0.7, 0.44, 0.23, 0.04)
+    heights = [-22, -13, -8, *(base - share * tall for share in shares), base + 2, base + 12]
     upper = [1.9, vein - 0.2, vein - 0.3 + 0.5 * bulge, vein - 0.1 + bulge, vein + 0.3 + 0.6 * bulge]
     return _profile(heights, [*upper, 0.72 * reach + 0.5, reach, 0.95 * reach, 0.7 * reach, 1.5])
 
@@ -40,7 +44,8 @@ def draw_heart(patient: Patient, canvas: Canvas, width: float) -> np.ndarray:
     left = _left_border(patient, width, base) + lean
     right = lean - _right_border(patient, width, base)
     depth = _profile(
-        [-22, -13, -8, -4, 0, base - 4, base, base + 4, base + 12], [3, 4, 4.5, 5, 7, deep, deep, 0.8 * deep, 3]
+        [-22, -13, -8, -4.5, 0.4 * base - 3.2, base - 4, base, base + 4, base + 12],
+        [2, 2.6, 3, 3.6, 6.5, deep, deep, 0.8 * deep, 3],
     )
     centre, half = (left + right) / 2, (left - right) / 2
     off = np.abs(canvas.x - canvas.by_height(centre)) * canvas.by_height(1 / half)
@@ -69,7 +74,7 @@ def draw_hila(patient: Patient, canvas: Canvas) -> np.ndarray:
 def draw_airways(patient: Patient, canvas: Canvas) -> np.ndarray:
     """Return the thickness of air in the trachea and the main bronchi."""
     x, y = patient.carina
-    trachea = 1.15 * capsule(canvas.x, canvas.y, (x - 0.2, -24), (x, y), (0.95, 0.95))
+    trachea = 1.05 * capsule(canvas.x, canvas.y, (x - 0.2, -24), (x, y), (0.95, 0.95))
     right = 1.1 * capsule(canvas.x, canvas.y, (x, y), (-3.2, y + 3), (0.7, 0.5))
     left = 1.1 * capsule(canvas.x, canvas.y, (x, y), (4.2, y + 2.6), (0.65, 0.42))
     return np.maximum(trachea, np.maximum(right, left))

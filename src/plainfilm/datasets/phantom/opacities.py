@@ -82,7 +82,7 @@ def pneumonia(scene: Scene, rng: np.random.Generator) -> np.ndarray:
         centre = x + rng.normal(0, 1.3), y + rng.normal(0, 1.3)
         share += 0.55 * smoothstep(scene.patch(rng, centre, (1.8, 3.4), (1.8, 3), roughness=0.35), 0.3)
     granular = 1 + 0.35 * scene.anatomy.textures[2]
-    thickness = share * (uniform(rng, 1.0, 3.2) * granular + 0.8 * scene.anatomy.vessels)
+    thickness = share * (uniform(rng, 1.5, 3.2) * granular + 0.8 * scene.anatomy.vessels)
     return scene.half(side) * scene.parenchyma * scene.filling(thickness)
 
 
@@ -96,7 +96,7 @@ def infiltration(scene: Scene, rng: np.random.Generator) -> np.ndarray:
         share += smoothstep(scene.patch(rng, centre, (2, 4.5), (2, 4.5), roughness=0.45), 0.45)
     _, _, fine, coarse = scene.anatomy.textures
     streaks = 0.9 * np.minimum(share, 1) * scene.anatomy.vessels
-    thickness = np.minimum(share, 1.5) * uniform(rng, 0.55, 1.7) * (1 + 0.4 * fine + 0.3 * coarse)
+    thickness = np.minimum(share, 1.5) * uniform(rng, 0.7, 1.7) * (1 + 0.4 * fine + 0.3 * coarse)
     return scene.parenchyma * scene.filling(thickness + streaks)
 
 
@@ -108,7 +108,7 @@ def widen_heart(patient: Patient, rng: np.random.Generator) -> Patient:
 
 def edema(scene: Scene, rng: np.random.Generator) -> np.ndarray:
     """Batwing shadows around both hila, a gradient to the bases, thick vessels, Kerley lines."""
-    thickness = uniform(rng, 0.8, 3.4)
+    thickness = uniform(rng, 1.3, 3.4)
     anatomy = scene.anatomy
     across = (anatomy.midline_distance - anatomy.medial - 1.5) / uniform(rng, 3, 5)
     down = (scene.canvas.y + 0.5) / uniform(rng, 5, 7.5)
@@ -163,8 +163,8 @@ def _plates(scene: Scene, rng: np.random.Generator, side: int) -> np.ndarray:
         reach, tilt = uniform(rng, 1.8, 4.2), uniform(rng, -0.35, 0.35)
         dx, dy = reach * np.cos(tilt), reach * np.sin(tilt)
         points = [(x - dx, y - dy), (x, y + uniform(rng, -0.4, 0.4)), (x + dx, y + dy)]
-        spindle = tube(points, (0.12, uniform(rng, 0.25, 0.6), 0.12), scene.canvas.pixels_per_cm, core=0)
-        thickness += uniform(rng, 2.2, 5) * scene.canvas.blur(scene.canvas.splat(*spindle), 0.1)
+        spindle = tube(points, (0.12, uniform(rng, 0.35, 0.6), 0.12), scene.canvas.pixels_per_cm, core=0)
+        thickness += uniform(rng, 3, 5) * scene.canvas.blur(scene.canvas.splat(*spindle), 0.1)
     around = scene.canvas.blur(thickness, 0.8)
     return scene.parenchyma * scene.filling(thickness + 0.15 * around)
 
@@ -174,7 +174,7 @@ def _basal_band(scene: Scene, rng: np.random.Generator, side: int) -> np.ndarray
     wavy = 0.25 * (scene.anatomy.midline_distance - 6) + 0.6 * scene.anatomy.textures[0]
     share = smoothstep(scene.canvas.y - top - wavy, uniform(rng, 0.8, 1.8))
     uneven = 1 + 0.2 * scene.anatomy.textures[1]
-    return scene.parenchyma * scene.filling(share * uniform(rng, 1.2, 3.5) * uneven)
+    return scene.parenchyma * scene.filling(share * uniform(rng, 2, 3.5) * uneven)
 
 
 def _collapsed_lobe(scene: Scene, rng: np.random.Generator, side: int) -> np.ndarray:

@@ -212,11 +212,11 @@ def _pair(rng: np.random.Generator, low: float, high: float) -> Pair:
 
 def _chest(rng: np.random.Generator, is_ap: bool, habitus: float, size: float) -> dict[str, object]:
     inspiration = float(np.clip(rng.normal(), -2, 2)) - (0.8 if is_ap else 0)
-    dome = 8.2 * size + 0.9 * inspiration
+    dome = 7.3 * size + 1.1 * inspiration
     depth = uniform(rng, 7, 8.5) * size
     right, left = _pair(rng, -0.6, 0.6)
     wide_right, wide_left = _pair(rng, 0.96, 1.04)
-    drop_right, drop_left = _pair(rng, 3.2, 6)
+    drop_right, drop_left = _pair(rng, 3.4, 6.2)
     return {
         "half_width": (13.2 * size * wide_right, 13.2 * size * wide_left),
         "apex_y": (right - 13.6 * size, left - 13.6 * size),
@@ -232,7 +232,7 @@ def _chest(rng: np.random.Generator, is_ap: bool, habitus: float, size: float) -
         "dome_centre": _pair(rng, 0.44, 0.6),
         "dome_edge": _pair(rng, 0.12, 0.5),
         "dome_scallop": (max(0.0, rng.normal(0, 0.3)), max(0.0, rng.normal(0, 0.25))),
-        "medial": (uniform(rng, 1.7, 2.6), uniform(rng, 1.3, 2.1)),
+        "medial": (uniform(rng, 1.5, 2.4), uniform(rng, 1.2, 2.0)),
         "vessel_scale": uniform(rng, 0.85, 1.2),
     }
 
@@ -257,7 +257,7 @@ def _heart(rng: np.random.Generator, is_ap: bool, size: float, age: float) -> di
 def _bones(rng: np.random.Generator, size: float, age: float) -> dict[str, object]:
     is_curved = rng.random() < 0.22
     return {
-        "rib_density": uniform(rng, 0.85, 1.4),
+        "rib_density": uniform(rng, 0.75, 1.25),
         "rib_half_width": uniform(rng, 0.58, 0.76) * size,
         "rib_spacing": uniform(rng, 2.25, 2.5) * size,
         "rib_drop_posterior": uniform(rng, 1.6, 3.2),
@@ -276,7 +276,7 @@ def _trunk(
     return {
         "clavicle_tilt": _pair(rng, -1, 1.2),
         "clavicle_height": uniform(rng, -0.5, 1.5),
-        "breast": uniform(rng, 1.5, 5) * (1 + 0.25 * habitus) if is_female else 0.0,
+        "breast": uniform(rng, 1.3, 4) * (1 + 0.2 * habitus) if is_female else 0.0,
         "arm_angle": uniform(rng, 2, 10) if is_ap else uniform(rng, 8, 35),
         "axillary_fold": uniform(rng, 0.4, 1.2) * (1 - 0.3 * age),
         "scapula_offset": uniform(rng, 0, 2) - (2 if is_ap else 0),
@@ -288,9 +288,9 @@ def _trunk(
 
 def _position(rng: np.random.Generator, size: float) -> dict[str, object]:
     return {
-        "field_cm": uniform(rng, 32.5, 40) * (0.97 + 0.03 * size),
+        "field_cm": uniform(rng, 35, 43.5) * (0.97 + 0.03 * size),
         "rotation_deg": uniform(rng, -3, 3),
-        "shift": (uniform(rng, -1.3, 1.3), uniform(rng, 0.2, 3)),
+        "shift": (uniform(rng, -1.3, 1.3), uniform(rng, -1.8, 1.2)),
     }
 
 

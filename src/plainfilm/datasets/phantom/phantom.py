@@ -16,12 +16,11 @@ from plainfilm.datasets.phantom.findings import (
     RECIPES,
     draw_change,
     edit_geometry,
+    expert_mask,
     finding_mask,
     finding_rng,
-    heart_mask,
 )
 from plainfilm.datasets.phantom.patient import Patient, draw_patient
-from plainfilm.datasets.phantom.remodelling import large_heart
 from plainfilm.datasets.phantom.scene import Scene, draw_side
 from plainfilm.datasets.phantom.zones import severities
 from plainfilm.datasets.study import Study
@@ -143,10 +142,8 @@ class Phantom:
     def _disease(self, scene: Scene, index: int, name: str) -> _Disease:
         change = draw_change(scene, name, finding_rng(self.seed, index, name))
         changed = finding_mask(change, scene.canvas, name)
-        if name != "Cardiomegaly":
-            return _Disease(name, change, changed)
-        heart = large_heart(scene, finding_rng(self.seed, index, name))
-        return _Disease(name, change, heart_mask(scene, heart), cause=changed)
+        mask = expert_mask(scene, name, changed, finding_rng(self.seed, index, name))
+        return _Disease(name, change, mask, cause=None if mask is changed else changed)
 
     def _is_subtle(self, name: str) -> bool:
         return self.shortcut is not None and self.shortcut.subtle and name == self.shortcut.finding

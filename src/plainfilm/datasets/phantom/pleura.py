@@ -22,13 +22,15 @@ def effusion(scene: Scene, rng: np.random.Generator) -> np.ndarray:
     side = draw_side(rng)
     anatomy, y = scene.anatomy, scene.canvas.y
     angle = scene.patient.dome_y[side] + scene.patient.dome_drop[side]
-    height = uniform(rng, 3.2, 9) if rng.random() < 0.8 else uniform(rng, 9, 15)
+    height = uniform(rng, 2.2, 9) if rng.random() < 0.8 else uniform(rng, 9, 15)
+    # A smaller one hides in the angle behind the dome, where only a lateral film shows it.
+    height = max(height, 2.0 + 0.75 * scene.patient.dome_drop[side])
     rise, edge = uniform(rng, 1.5, 4.5), uniform(rng, 0.7, 1.6)
     across = np.clip(anatomy.midline_distance / np.maximum(anatomy.lateral, 0.1), 0, 1)
     surface = angle - height + rise * (1 - across**5) - 0.8 * np.clip(1 - 2.5 * across, 0, 1)
     share = 0.95 * smoothstep(y - surface - 0.8, edge)
     if scene.patient.is_ap and rng.random() < 0.5:
-        share = np.maximum(0.8 * share, 0.28 * np.clip((y + 8) / 20, 0, 1))
+        share = np.maximum(0.8 * share, 0.36 * np.clip((y + 8) / 20, 0, 1))
     recess = smoothstep(y - surface - 0.5, 0.8) * smoothstep(y - anatomy.diaphragm, 0.4)
     recess = recess * smoothstep(angle + 1.5 - y, 0.8) * scene.within_wall
     recess = recess * smoothstep(anatomy.midline_distance - 0.5 * anatomy.lateral, 2.0)
@@ -52,7 +54,7 @@ def pneumothorax(scene: Scene, rng: np.random.Generator) -> np.ndarray:
     pleura = inside * np.exp(-(((distance - gap) / 0.09) ** 2)) * (gap > 0.25)
     emptied = 0.75 * SOFT_TISSUE * (1 - LUNG_DEFICIT) * air * scene.lung
     vessels = REPLACED_LUNG * np.sqrt(air) * scene.anatomy.vessels * scene.aeration
-    crowded = 0.02 * REPLACED_LUNG * min(width / 4, 1) * scene.lung * scene.parenchyma * scene.half(side)
+    crowded = 0.025 * min(width / 4, 1) * scene.half(side) * scene.parenchyma
     return (1 - free) * crowded - free * (emptied + vessels) + PLEURAL_LINE * (0.5 + 0.5 * air) * pleura
 
 
@@ -65,8 +67,8 @@ def pleural_thickening(scene: Scene, rng: np.random.Generator) -> np.ndarray:
         along = smoothstep(scene.patient.apex_y[side] + uniform(rng, 2, 4) - y, 1.5)
     else:
         along = np.exp(-(((y - middle) / reach) ** 4))
-    thickness = uniform(rng, 0.6, 2.0) * (1 + 0.35 * anatomy.textures[0])
+    thickness = uniform(rng, 0.9, 2.0) * (1 + 0.35 * anatomy.textures[0])
     rind = smoothstep(thickness * along - anatomy.wall_distance, 0.15) * (anatomy.wall_distance > 0)
     rind = rind * smoothstep(anatomy.lateral - anatomy.midline_distance, 0.15)
     rind = rind * smoothstep(anatomy.midline_distance - anatomy.medial - 0.3, 0.8)
-    return scene.half(side) * rind * along * SOFT_TISSUE * uniform(rng, 1.5, 4)
+    return scene.half(side) * rind * along * SOFT_TISSUE * uniform(rng, 2, 4)

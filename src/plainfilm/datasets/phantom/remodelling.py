@@ -82,12 +82,13 @@ def hernia(scene: Scene, rng: np.random.Generator) -> np.ndarray:
     """Stomach behind the heart: a disc, in 80 % with a gas bubble above a fluid level."""
     dome = min(scene.patient.dome_y)
     x, y = uniform(rng, -1, 3.2), dome - uniform(rng, 0.4, 2.2)
-    radius, squash = uniform(rng, 2.2, 4.5), uniform(rng, 0.75, 1)
+    has_gas = rng.random() < 0.8
+    radius, squash = uniform(rng, 2.4 if has_gas else 3.4, 4.5), uniform(rng, 0.75, 1)
     share = ((scene.canvas.x - x) / radius) ** 2 + ((scene.canvas.y - y) / (radius * squash)) ** 2
     tissue = 1.6 * radius * np.sqrt(np.clip(1 - share, 0, 1))
-    change = REPLACED_LUNG * np.minimum(tissue, scene.lung + 3)
-    if rng.random() < 0.8:
+    change = REPLACED_LUNG * np.minimum(scene.canvas.blur(tissue, 0.2), scene.lung + 3)
+    if has_gas:
         level = y - uniform(rng, -0.4, 0.5) * 0.5 * radius
         bubble = smoothstep(level - scene.canvas.y, 0.12) * np.sqrt(np.clip(1 - share / 0.72, 0, 1))
-        change = change - SOFT_TISSUE * uniform(rng, 0.6, 1.3) * radius * bubble
+        change = change - SOFT_TISSUE * uniform(rng, 0.8, 1.3) * radius * bubble
     return change * smoothstep(dome + 1.5 - scene.canvas.y, 0.8)

@@ -69,7 +69,7 @@ def _rib_lines(
     number = np.arange(RIBS)[:, None]
     start = -15 * patient.size + patient.rib_spacing * number * (1 + 0.012 * number)
     start = start + rng.normal(0, 0.12, (2, RIBS, 1))
-    behind = patient.rib_drop_posterior * (0.5 + 0.13 * number) + 0.3
+    behind = patient.rib_drop_posterior * (0.5 + 0.15 * number) + 0.3
     before = patient.rib_drop_anterior * (0.55 + 0.09 * np.minimum(number, 6))
     descent = behind * (1 - np.cos(np.minimum(theta, np.pi / 2)))
     hump = 0.6 * np.sin(2 * np.minimum(theta, np.pi / 2)) * (number > 0)
@@ -83,10 +83,11 @@ def _rib_lines(
 
 def _rib_fade(theta: np.ndarray, number: np.ndarray) -> np.ndarray:
     """Relative density along each rib: damped at the side, thinning and ending in cartilage."""
-    end = np.where(number < 7, 2.55 - 0.035 * number, 2.3 - 0.12 * (number - 7))
+    end = np.where(number < 5, 2.55 - 0.035 * number, 2.36 - 0.16 * (number - 5))
     damped = 1 - np.where(number < 2, 0.8, 0.5) * np.sin(theta) ** 6
-    cartilage = 1 - 0.35 * np.clip((theta - 2) / 0.5, 0, 1)
-    return damped * cartilage * np.clip((end - theta) / 0.12, 0, 1)
+    cartilage = 1 - 0.5 * np.clip((theta - 1.7) / 0.7, 0, 1)
+    deep = 1 - 0.14 * np.clip(number - 6, 0, 4)  # the lowest are thin
+    return deep * damped * cartilage * np.clip((end - theta) / 0.12, 0, 1)
 
 
 def _clavicle(patient: Patient, canvas: Canvas, side: int) -> Masses:
@@ -109,11 +110,13 @@ def clavicle_line(patient: Patient, tilt: float) -> list[tuple[float, float]]:
 
 
 def _scapula(patient: Patient, canvas: Canvas, side: int) -> list[Masses]:
-    """Lateral border, spine with acromion, and medial border."""
+    """Lateral border, spine with acromion, glenoid, coracoid, and medial border."""
     sign, out, joint = SIGNS[side], patient.scapula_offset + patient.half_width[side], -10.5 * patient.size
     borders = (
         (((3.9, 1.2), (2.2, 5), (0.9, 9.5), (0.2, 12)), (0.7, 0.45, 0.38, 0.25), 0.7, 1.5),
         (((-4.5, -0.6), (-0.5, -2.2), (3.5, -3.2), (5.5, -2.6)), (0.25, 0.45, 0.6, 0.7), 0.7, 1.1),
+        (((4.1, -1.5), (3.6, 0.2), (3.9, 1.8)), (0.45, 0.6, 0.45), 0.7, 0.9),
+        (((1.2, -1.0), (2.6, -2.1), (3.4, -1.1)), (0.5, 0.5, 0.35), 0.7, 0.8),
         (((-3.6, -1), (-3.9, 4), (-2.2, 8.5), (0.2, 12)), (0.2, 0.22, 0.2, 0.2), 0.6, 1.0),
     )
     pieces = []
@@ -125,7 +128,7 @@ def _scapula(patient: Patient, canvas: Canvas, side: int) -> list[Masses]:
 
 
 def _blade(patient: Patient, canvas: Canvas, side: int, rng: np.random.Generator) -> np.ndarray:
-    """Points of the scapula's thin blade: a triangle of .28 cm, as rows x, y, mass."""
+    """Points of the scapula's thin blade: a triangle of .38 cm, as rows x, y, mass."""
     out, joint = patient.scapula_offset + patient.half_width[side], -10.5 * patient.size
     corners = np.array([[out - 3.6, joint - 1], [out + 3.9, joint], [out + 0.2, joint + 12]]) * [SIGNS[side], 1]
     share = rng.random((int(68 * canvas.pixels_per_cm**2), 2))
@@ -133,7 +136,7 @@ def _blade(patient: Patient, canvas: Canvas, side: int, rng: np.random.Generator
     edge, other = corners[1] - corners[0], corners[2] - corners[0]
     x, y = (corners[0] + share[:, :1] * edge + share[:, 1:] * other).T
     area = abs(edge[0] * other[1] - edge[1] * other[0]) / 2
-    return np.stack([x, y, np.full(len(x), 0.28 * area / len(x))])
+    return np.stack([x, y, np.full(len(x), 0.38 * area / len(x))])
 
 
 def _humerus(patient: Patient, canvas: Canvas) -> np.ndarray:
@@ -142,14 +145,14 @@ def _humerus(patient: Patient, canvas: Canvas) -> np.ndarray:
     swing = np.deg2rad(patient.arm_angle)
     end = (x + np.sin(swing) * 30, y + np.cos(swing) * 30)
     across = arm_distance(patient, canvas)
-    head = np.sqrt(np.maximum(1 - ((across - x) ** 2 + (canvas.y - y) ** 2) / 2.4**2, 0))
+    head = np.maximum(1 - ((across - x) ** 2 + (canvas.y - y) ** 2) / 2.4**2, 0)
     shaft = capsule(across, canvas.y, (x, y), end, (1.25, 1.05)) - 0.8 * capsule(across, canvas.y, (x, y), end, (0.75, 0.6))
-    return np.maximum(2 * head, shaft)
+    return np.maximum(1.1 * np.sqrt(head) * (0.4 + 0.6 * head), 0.8 * shaft)
 
 
 def arm_joint(patient: Patient) -> tuple[float, float]:
     """Return the centre of the humeral head: distance from the midline, y."""
-    return patient.scapula_offset + patient.half_width[0] + 6, -10 * patient.size
+    return patient.scapula_offset + patient.half_width[0] + 4.6, -10.8 * patient.size
 
 
 def arm_distance(patient: Patient, canvas: Canvas) -> np.ndarray:

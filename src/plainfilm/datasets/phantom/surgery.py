@@ -7,7 +7,7 @@ import numpy as np
 from plainfilm.datasets.phantom.canvas import BONE, Canvas, tube
 from plainfilm.datasets.phantom.patient import Patient
 
-METAL = 14.0  # attenuation per cm, of thin steel and titanium
+METAL = 9.0  # attenuation per cm, of thin steel and titanium
 
 
 def draw_metal(patient: Patient, canvas: Canvas) -> np.ndarray | None:
@@ -43,8 +43,8 @@ def _clips(patient: Patient, rng: np.random.Generator) -> list[tuple[list[tuple[
     x, y = (2.5, -3.0) if patient.has_sternotomy else (patient.half_width[0] * rng.choice([-0.9, 0.9]), -7.0)
     bars = []
     for _ in range(patient.clips):
-        at, heading = rng.normal((x, y), 1.4), rng.uniform(0, np.pi)
-        reach = 0.25 * np.array([np.cos(heading), np.sin(heading)])
+        at, heading = rng.normal((x, y), 1.8), rng.uniform(0, np.pi)
+        reach = 0.17 * np.array([np.cos(heading), np.sin(heading)])
         bars.append(([tuple(at - reach), tuple(at + reach)], 0.06, METAL))
     return bars
 

@@ -1,0 +1,147 @@
+"""One training run: from a recipe to a checkpoint with its card."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import RichProgressBar
+from lightning.pytorch.loggers import CSVLogger
+
+from plainfilm.io.atomic import write_text
+from plainfilm.losses.bce import balancing_weights
+from plainfilm.metrics import Interval, multilabel_auroc
+from plainfilm.models.classifier import Classifier
+from plainfilm.models.densenet import DenseNet, densenet121, densenet_slim
+from plainfilm.models.spec import InputSpec
+from plainfilm.models.store import load_classifier, save_classifier
+from plainfilm.training.classification import Classification
+from plainfilm.training.films import Films, Part, Parts, Progress, parts_of
+from plainfilm.training.recipe import Recipe
+
+
+def train_classifier(recipe: Recipe, out: Path, cache: Path, progress: Progress) -> dict[str, Interval]:
+    """Trains the classifier of a recipe into a run folder.
+
+    The folder receives the best network by validation AUROC (``model.safetensors`` and
+    its card), ``log.csv`` and, at the end, the AUROC on the test part in the card.
+
+    Args:
+        recipe: What to train.
+        out: The run folder; made where it is missing.
+        cache: Where decoded and rendered films are kept.
+        progress: Told what the preparation of films is doing.
+
+    Returns:
+        Each finding's AUROC on the test part, with its interval.
+    """
+    lightning.seed_everything(recipe.seed, verbose=False)
+    parts = parts_of(recipe.data, cache, progress)
+    classifier = new_classifier(recipe, parts.targets)
+    task = Classification(classifier.network, recipe, parts.targets, _weights(recipe, parts))
+    best = BestNetwork(out, lambda epoch, score: save_classifier(classifier, out, _card(recipe, epoch, score)))
+    fit(task, recipe, parts, out, best)
+    classifier = load_classifier(out)
+    figures = evaluate(classifier, parts.test)
+    if int(os.environ.get("LOCAL_RANK", "0")) == 0:
+        save_classifier(classifier, out, classifier.card | {"test": as_json(figures), "test_films": len(parts.test)})
+    return figures
+
+
+def fit(task: lightning.LightningModule, recipe: Recipe, parts: Parts, out: Path, best: BestNetwork) -> None:
+    """Runs Lightning's loop with our log and checkpoint."""
+    trainer = lightning.Trainer(
+        accelerator="auto",
+        devices=recipe.devices,
+        precision=recipe.precision,
+        max_epochs=recipe.optimiser.epochs,
+        logger=CSVLogger(out.parent, name=out.name, version=""),
+        callbacks=[best, RichProgressBar()],
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        log_every_n_steps=20,
+    )
+    trainer.fit(task, Films(parts, recipe.optimiser.batch_size))
+
+
+class BestNetwork(lightning.Callback):
+    """Keeps the network with the best validation score, written atomically."""
+
+    def __init__(self, out: Path, save: Callable[[int, float], Any]) -> None:
+        out.mkdir(parents=True, exist_ok=True)
+        self.save = save
+        self.best = -math.inf
+
+    def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        score = float(trainer.callback_metrics[pl_module.score])
+        if trainer.is_global_zero and score > self.best:
+            self.best = score
+            self.save(trainer.current_epoch + 1, score)
+
+
+def new_classifier(recipe: Recipe, targets: tuple[str, ...]) -> Classifier:
+    """The untrained network of a recipe; its features taken over where the recipe names a start."""
+    build = {"slim": densenet_slim, "densenet121": densenet121}[recipe.model.network]
+    network: DenseNet = build(len(targets))
+    if recipe.model.start:
+        start = load_classifier(recipe.model.start).network
+        kept = {name: value for name, value in start.state_dict().items() if not name.startswith("classifier.")}
+        network.load_state_dict(kept, strict=False)
+    return Classifier(network, targets, InputSpec(recipe.data.size, 0.0, 1.0, 1), "logit", {"name": recipe.name})
+
+
+def evaluate(classifier: Classifier, part: Part, batch_size: int = 64) -> dict[str, Interval]:
+    """Each finding's AUROC on some films, with DeLong's interval."""
+    probabilities = []
+    for start in range(0, len(part), batch_size):
+        images, _, _ = part.__getitems__(range(start, min(start + batch_size, len(part))))
+        low, high = classifier.spec.levels
+        scaled = images * torch.from_numpy(high - low).float() + torch.from_numpy(low).float()
+        with torch.no_grad():
+            probabilities.append(classifier.probabilities(scaled).numpy())
+    return multilabel_auroc(np.concatenate(probabilities), part.labels.numpy(), classifier.targets)
+
+
+def as_json(figures: dict[str, Interval]) -> dict[str, dict[str, float | int | None]]:
+    """Intervals as JSON values; an undefined figure becomes None."""
+
+    def finite(value: float) -> float | None:
+        return round(value, 4) if math.isfinite(value) else None
+
+    return {
+        name: {"auroc": finite(f.value), "low": finite(f.low), "high": finite(f.high), "positives": f.n_positive}
+        for name, f in figures.items()
+    }
+
+
+def mean_auroc(figures: dict[str, Interval]) -> float:
+    """The mean over the findings where it is defined."""
+    return float(np.nanmean([figure.value for figure in figures.values()]))
+
+
+def write_summary(out: Path, figures: dict[str, Interval]) -> None:
+    """Writes the test figures beside the checkpoint as JSON."""
+    write_text(out / "test.json", json.dumps(as_json(figures), indent=1))
+
+
+def _weights(recipe: Recipe, parts: Parts) -> torch.Tensor | None:
+    return balancing_weights(parts.train.labels, recipe.weight_limit) if recipe.loss == "weighted-bce" else None
+
+
+def _card(recipe: Recipe, epoch: int, score: float) -> dict[str, Any]:
+    return {
+        "name": recipe.name,
+        "recipe": recipe.model_dump(mode="json"),
+        "epoch": epoch,
+        "validation_auroc": round(score, 4),
+        "licence": "Apache-2.0",
+        "torch": torch.__version__,
+    }

@@ -1,0 +1,19 @@
+"""What the tests of several folders share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real films beside the repository; the test is skipped where there is none."""
+    folder = Path(os.environ.get("PLAINFILM_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"No real films at {folder}; set PLAINFILM_DATA to a copy of them.")
+    return folder

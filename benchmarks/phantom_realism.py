@@ -6,8 +6,9 @@ are the normal adults: labelled "No Finding", 18 years or older.
 
 Definitions, all on films of 224 x 224 pixels with grey levels in [0, 1]:
 
-- *radial spectrum*: log10 of the power of the Hann-windowed film, less its mean, averaged over rings one cycle
-  per side wide, from 1 to 111; then over films. The RMSE is between two such mean spectra.
+- *radial spectrum*: log10 of the power of the film, less its mean and under a Hann window,
+  averaged over rings one cycle per side wide, from 1 to 111; then over films. The RMSE is
+  between two such mean spectra.
 - *slope*: of a straight line through that mean spectrum over log10 frequency, from 4 to 90 cycles.
 - *grey EMD*: mean distance of the sorted grey levels of all films of a set, pooled (the
   one-dimensional earth mover's distance).
@@ -63,7 +64,8 @@ def spectrum(films: np.ndarray) -> np.ndarray:
     """Return the mean log10 radial power spectrum, ``(111,)`` for 1 to 111 cycles per side."""
     size = films.shape[-1]
     window = np.hanning(size)[:, None] * np.hanning(size)
-    ring = np.rint(np.hypot(np.fft.fftfreq(size, 1 / size)[:, None], np.fft.fftfreq(size, 1 / size))).astype(int)
+    cycles = np.fft.fftfreq(size, 1 / size)
+    ring = np.rint(np.hypot(cycles[:, None], cycles)).astype(int)
     counts = np.bincount(ring.ravel())
     curves = []
     for film in films:

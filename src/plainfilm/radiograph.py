@@ -6,8 +6,9 @@ height ``H`` spans ``[0, H]`` whatever grid it is drawn on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -139,12 +140,12 @@ class Placement:
         Bilinear between cell centres; 0 where the grid does not reach. No value
         is rescaled, so a map keeps its unit.
         """
-        return _resample(self._checked(values, self.grid), self._film_on_grid, self.film, Image.Resampling.BILINEAR)
+        drawn = self._restored(values, Image.Resampling.BILINEAR)
+        return np.where(self.covered(), drawn, np.float32(0))
 
     def restore_mask(self, mask: np.ndarray) -> np.ndarray:
         """Draws a mask of the grid on the film, bool to bool, nearest cell."""
-        inside = self._checked(mask, self.grid).astype(np.float32)
-        return _resample(inside, self._film_on_grid, self.film, Image.Resampling.NEAREST) > 0.5
+        return (self._restored(mask, Image.Resampling.NEAREST) > 0.5) & self.covered()
 
     def covered(self) -> np.ndarray:
         """bool ``(H, W)``: the film pixels whose centre the grid reaches."""
@@ -153,11 +154,12 @@ class Placement:
         inside_rows = (rows >= top) & (rows <= top + height)
         return inside_rows[:, None] & ((columns >= left) & (columns <= left + width))
 
-    @property
-    def _film_on_grid(self) -> tuple[float, float, float, float]:
+    def _restored(self, values: np.ndarray, method: Image.Resampling) -> np.ndarray:
         top, left = self.to_grid(np.zeros(2))
         bottom, right = self.to_grid(np.array(self.film))
-        return float(top), float(left), float(bottom - top), float(right - left)
+        box = float(top), float(left), float(bottom - top), float(right - left)
+        # Beyond the outermost cell centres a map goes on as it is; black there would fade its rim.
+        return _resample(self._checked(values, self.grid), box, self.film, method, outside="edge")
 
     def _checked(self, values: np.ndarray, size: Size) -> np.ndarray:
         values = np.asarray(values)
@@ -169,16 +171,17 @@ class Placement:
 FITS = ("resize", "centre_crop", "letterbox")
 
 
-def _central(film: Size, grid: Size, smallest_or_largest) -> tuple[float, float, float, float]:  # noqa: ANN001
-    scale = smallest_or_largest(film[0] / grid[0], film[1] / grid[1])
+def _central(film: Size, grid: Size, choose: Callable[[float, float], float]) -> tuple[float, float, float, float]:
+    scale = choose(film[0] / grid[0], film[1] / grid[1])
     height, width = grid[0] * scale, grid[1] * scale
     return (film[0] - height) / 2, (film[1] - width) / 2, height, width
 
 
 def _resample(
-    values: np.ndarray, box: tuple[float, float, float, float], grid: Size, method: Image.Resampling
+    values: np.ndarray, box: tuple[float, float, float, float], grid: Size, method: Image.Resampling,
+    outside: Literal["constant", "edge"] = "constant",
 ) -> np.ndarray:
-    """Resamples ``box`` of an image onto a grid; what lies outside the image is 0."""
+    """Resamples ``box`` of an image onto a grid; what lies outside the image is 0, or its edge."""
     top, left, height, width = box
     # Pillow takes no box beyond the image, so the part outside is padded first.
     before = max(0, int(np.ceil(-top))), max(0, int(np.ceil(-left)))
@@ -188,7 +191,7 @@ def _resample(
     )
     image = np.asarray(values, dtype=np.float32)
     if any(before) or any(after):
-        image = np.pad(image, list(zip(before, after, strict=True)))
+        image = np.pad(image, list(zip(before, after, strict=True)), outside)
     top, left = max(0.0, top + before[0]), max(0.0, left + before[1])
     bottom, right = min(image.shape[0], top + height), min(image.shape[1], left + width)
     resized = Image.fromarray(image).resize((grid[1], grid[0]), method, (left, top, right, bottom))

@@ -59,7 +59,7 @@ def test_a_state_dict_is_read(tmp_path, network, dtype, wrapped):
 
 def test_a_whole_pickled_module_is_refused_with_advice(tmp_path, network, sentinel):
     path = saved(tmp_path / "model.pt", network)
-    assert_refused(path, sentinel, r"builds 'torch\.nn\.modules")
+    assert_refused(path, sentinel, r"builds .*'torch\.nn\.modules")
     with pytest.raises(ArtifactError, match=r"torch\.save\(model\.state_dict\(\), path\)"):
         read_state_dict(path)
 
@@ -166,9 +166,12 @@ def test_damage_is_harmless_or_an_artifact_error(tmp_path, network, data):
         torch.testing.assert_close(found[name], tensor, rtol=0, atol=0)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
 @given(position=st.integers(0, 100_000), value=st.integers(0, 255))
-def test_a_damaged_pickle_with_right_check_sums_is_read_or_an_artifact_error(tmp_path, network, position, value):
+def test_a_damaged_pickle_with_right_check_sums_is_read_or_an_artifact_error(
+    tmp_path, network, position, value
+):
     source = zipfile.ZipFile(io.BytesIO(saved(tmp_path / "a.pt", network.state_dict()).read_bytes()))
     with zipfile.ZipFile(tmp_path / "b.pt", "w") as archive:
         for member in source.namelist():

@@ -163,9 +163,12 @@ def test_the_mode_of_every_module_is_put_back_even_after_an_error(tiny):
     before = {name: module.training for name, module in network.named_modules()}
     state = copy.deepcopy(network.state_dict())
     tiny.predict(film())
-    with pytest.raises(ZeroDivisionError), evaluating(network):
+    with evaluating(network):
         assert not any(module.training for module in network.modules())
-        raise ZeroDivisionError
+    handle = network.relu5.register_forward_hook(lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        tiny.predict(film())
+    handle.remove()
     assert {name: module.training for name, module in network.named_modules()} == before
     for name, tensor in network.state_dict().items():
         torch.testing.assert_close(tensor, state[name], rtol=0, atol=0)
@@ -200,7 +203,9 @@ def test_a_data_parallel_network_is_used_through_its_wrapper(tiny):
 
 
 def test_a_mistaken_range_is_refused_before_the_network_runs():
-    model = wrap(DenseNet(2, 1, 2, block_config=(1,), num_init_features=2), ("a", "b"), 8, low=-1024, high=1024)
+    model = wrap(
+        DenseNet(2, 1, 2, block_config=(1,), num_init_features=2), ("a", "b"), 8, low=-1024, high=1024
+    )
     with pytest.raises(ModelError, match=r"from 0 to 1, expected the range \[-1024, 1024\]"):
         model.logits(BATCH)
 

@@ -47,7 +47,9 @@ def test_gradients_equal_those_of_torchvision(twins, images):
         leaf = images.clone().requires_grad_()
         network(leaf)[:, 2].sum().backward()
         gradients.append(leaf.grad)
-    torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-4, atol=1e-5 * gradients[0].abs().max().item())
+    torch.testing.assert_close(
+        gradients[1], gradients[0], rtol=1e-4, atol=1e-5 * gradients[0].abs().max().item()
+    )
 
 
 def test_training_moves_batch_statistics_as_torchvision_does(twins, images):
@@ -75,7 +77,9 @@ def test_the_last_feature_map_can_be_hooked_before_and_after_its_relu(images):
     network = densenet_slim(4, in_channels=3).eval()
     seen = {}
     for name in ("features.norm5", "relu5"):
-        network.get_submodule(name).register_forward_hook(lambda _, __, out, name=name: seen.update({name: out}))
+        network.get_submodule(name).register_forward_hook(
+            lambda _, __, out, name=name: seen.update({name: out})
+        )
     logits = network(images)
     before, after = seen["features.norm5"], seen["relu5"]
     assert before.min() < 0

@@ -78,8 +78,9 @@ def test_images_that_are_not_finite_are_refused(bad):
 @pytest.mark.parametrize(
     "arguments",
     [
-        {"size": 0}, {"size": 8, "channels": 0}, {"size": 8, "low": 1, "high": 1}, {"size": 8, "fit": "squash"},
-        {"size": 8, "low": float("nan")}, {"size": 8, "low": (0.0, 0.0), "channels": 3},
+        {"size": 0}, {"size": 8, "channels": 0}, {"size": 8, "low": 1, "high": 1},
+        {"size": 8, "fit": "squash"}, {"size": 8, "low": float("nan")},
+        {"size": 8, "low": (0.0, 0.0), "channels": 3},
     ],
 )  # fmt: skip
 def test_a_specification_that_contradicts_itself_is_refused(arguments):

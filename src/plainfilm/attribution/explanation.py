@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -120,5 +121,5 @@ def load_map(path: str | Path) -> tuple[np.ndarray, dict[str, Any]]:
     try:
         with np.load(path, allow_pickle=False) as stored:
             return stored["map"], json.loads(str(stored["record"]))
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise ArtifactError(f"a file that cannot be read ({error})", "a saved explanation", path.name) from error

@@ -6,6 +6,7 @@ from typing import IO, TYPE_CHECKING
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 SIGNED, UNSIGNED = "RdBu_r", "inferno"
 OPACITY = 0.65
 """Of the strongest colour; the film stays visible under it."""
+
+LONGEST_TITLE = 60
 
 
 def limits(values: np.ndarray) -> tuple[float, float]:
@@ -60,10 +63,10 @@ def save_overlay(file: IO[bytes], explanation: Explanation, kind: str) -> None:
     figure.savefig(file, format=kind, dpi=130, bbox_inches="tight", pad_inches=0.12)
 
 
-def _show(axis, picture: np.ndarray, title: str) -> None:  # noqa: ANN001
+def _show(axis: Axes, picture: np.ndarray, title: str) -> None:
     axis.imshow(picture)
     axis.set_axis_off()
-    axis.set_title(title, fontsize=9, parse_math=False)
+    axis.set_title(title if len(title) <= LONGEST_TITLE else title[: LONGEST_TITLE - 1] + "…", fontsize=9, parse_math=False)
 
 
 def _colour_bar(figure: Figure, axes: np.ndarray, values: np.ndarray, unit: str) -> None:

@@ -37,7 +37,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BufferedWriter]:
             yield part
             part.flush()
             os.fsync(part.fileno())
-            if sys.platform == "win32":  # elsewhere it stays locked, and so safe from sweep, until it is moved
+            if sys.platform == "win32":  # elsewhere it stays locked, safe from sweep, until it is moved
                 part.close()
             os.replace(part.name, path)
         _sync_folder(path.parent)
@@ -120,5 +120,5 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _failed(path: Path, error: OSError) -> ResourceError:
-    reason = os.strerror(error.errno) if error.errno else str(error)
-    return ResourceError(f"{reason[:1].lower()}{reason[1:]}", "an output that can be written", str(path), _ADVICE)
+    reason = (error.strerror or type(error).__name__).lower()
+    return ResourceError(reason, "an output that can be written", str(path), _ADVICE)

@@ -68,7 +68,7 @@ def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], card: Mapping[st
     card_path = _card_path(path)
     blob = safetensors.torch.save({name: _plain(name, tensor) for name, tensor in tensors.items()})
     digest = sha256(blob).hexdigest()
-    weights, replaced = _weight_names(card_path, digest)
+    weights, replaced = _weight_names(card_path)
     seal = {"format": FORMAT, "plainfilm": __version__, "weights": weights, "sha256": digest}
     text = _to_json({**card, **seal}, card_path)
     _make_folder(card_path.parent)
@@ -147,16 +147,16 @@ def _make_folder(folder: Path) -> None:
         raise ResourceError(f"{problem.strerror or problem}", "a writable folder", str(folder)) from problem
 
 
-def _weight_names(card_path: Path, digest: str) -> tuple[str, str | None]:
-    """The name for new weights, and that of the weights they replace."""
-    name = f"{card_path.stem}.safetensors"
+def _weight_names(card_path: Path) -> tuple[str, str | None]:
+    """The name for new weights, and that of the weights they replace.
+
+    Two names take turns: until the new card is in place, the old one must find its weights.
+    """
+    first, second = f"{card_path.stem}.safetensors", f"{card_path.stem}-b.safetensors"
     if not card_path.exists():
-        return name, None
-    old = _read_card(card_path)
-    if old["sha256"] == digest:
-        return old["weights"], None
-    # Until the new card is in place, the old one must find its weights unchanged.
-    return (f"{card_path.stem}-{digest[:8]}.safetensors" if old["weights"] == name else name), old["weights"]
+        return first, None
+    old = _read_card(card_path)["weights"]
+    return (second if old == first else first), old
 
 
 def _plain(name: str, tensor: Tensor) -> Tensor:

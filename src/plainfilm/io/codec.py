@@ -14,7 +14,7 @@ import os
 import struct
 import sys
 from dataclasses import asdict, dataclass
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 from pydicom.pixels import get_decoder
@@ -46,13 +46,13 @@ class Encoding:
 
 def decode(data: bytes, encoding: Encoding) -> np.ndarray:
     """Stored values ``(H, W)`` or ``(H, W, 3)`` of one frame; YBR becomes RGB."""
-    options: dict[str, Any] = asdict(encoding)
+    options: dict[str, Any] = asdict(encoding) | {"number_of_frames": 1, "pixel_keyword": "PixelData"}
     decoder = get_decoder(options.pop("transfer_syntax"))
-    values, _ = decoder.as_array(data, number_of_frames=1, pixel_keyword="PixelData", **options)
+    values, _ = decoder.as_array(data, **options)
     return values
 
 
-def send(stream: BinaryIO, note: dict[str, Any], payload: bytes | memoryview = b"") -> None:
+def send(stream: IO[bytes], note: dict[str, Any], payload: bytes | memoryview = b"") -> None:
     """Writes one message: a JSON note and bytes."""
     text = json.dumps(note).encode()
     stream.write(_LENGTHS.pack(len(text), len(payload)))
@@ -61,7 +61,7 @@ def send(stream: BinaryIO, note: dict[str, Any], payload: bytes | memoryview = b
     stream.flush()
 
 
-def receive(stream: BinaryIO, limit: int) -> tuple[dict[str, Any], bytes]:
+def receive(stream: IO[bytes], limit: int) -> tuple[dict[str, Any], bytes]:
     """Reads one message.
 
     Raises:
@@ -73,7 +73,7 @@ def receive(stream: BinaryIO, limit: int) -> tuple[dict[str, Any], bytes]:
     return json.loads(_exactly(stream, text_length)), _exactly(stream, length)
 
 
-def _exactly(stream: BinaryIO, size: int) -> bytes:
+def _exactly(stream: IO[bytes], size: int) -> bytes:
     data = stream.read(size)
     if len(data) < size:
         raise EOFError
@@ -99,7 +99,7 @@ def _serve() -> None:
             return
         try:
             values = np.ascontiguousarray(decode(data, Encoding(**note)))
-        except Exception as error:  # noqa: BLE001 - whatever a codec raises is this process's answer
+        except Exception as error:  # whatever a codec raises is this process's answer
             send(answers, {"error": type(error).__name__})
         else:
             send(answers, {"dtype": values.dtype.str, "shape": values.shape}, values.tobytes())

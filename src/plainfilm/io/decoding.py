@@ -11,14 +11,16 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import cache
+from typing import Any
 
 import numpy as np
 
 from plainfilm.errors import InputError
 from plainfilm.io.codec import Encoding, receive, send
 
+COMMAND = (sys.executable, "-m", "plainfilm.io.codec")
 TIME_LIMIT = 60.0  # seconds for one film, the start of the process included
 _NOTE_LIMIT = 4096  # bytes of the JSON beside the pixels
 _ADVICE = "Have it written again, or decompressed, by the archive it comes from."
@@ -31,23 +33,22 @@ def decode_apart(data: bytes, encoding: Encoding, where: str) -> np.ndarray:
 
 
 @cache
-def _codec(process_id: int) -> Codec:  # noqa: ARG001
+def _codec(_process_id: int) -> Codec:
     return Codec()
 
 
-@dataclass
 class Codec:
     """A process that decodes one film after another, and ends when this one closes its pipe.
 
-    Attributes:
+    Args:
         command: What to start.
         seconds: How long one film may take.
     """
 
-    command: tuple[str, ...] = (sys.executable, "-m", "plainfilm.io.codec")
-    seconds: float = TIME_LIMIT
-    _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
-    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
+    def __init__(self, command: tuple[str, ...] = COMMAND, seconds: float = TIME_LIMIT) -> None:
+        self.command, self.seconds = command, seconds
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
 
     def decode(self, data: bytes, encoding: Encoding, where: str) -> np.ndarray:
         """Stored values ``(H, W)`` or ``(H, W, 3)``.
@@ -56,7 +57,11 @@ class Codec:
             InputError: naming the file, when the codec refuses it, crashes, or takes too long.
         """
         with self._lock:
-            return self._decode(data, encoding, where)
+            note, pixels = self._answer(data, encoding)
+        if "error" in note:
+            found = f"compressed pixels that cannot be decoded ({note['error']})"
+            raise InputError(found, "an intact file", where, _ADVICE)
+        return np.frombuffer(pixels, note["dtype"]).reshape(note["shape"])
 
     def close(self) -> None:
         """Ends the process; the next film starts another."""
@@ -65,23 +70,26 @@ class Codec:
             self._process.communicate()
             self._process = None
 
-    def _decode(self, data: bytes, encoding: Encoding, where: str) -> np.ndarray:
-        process, started = self._started(), time.monotonic()
+    def _answer(self, data: bytes, encoding: Encoding) -> tuple[dict[str, Any], bytes]:
+        process, started = self._running(), time.monotonic()
+        assert process.stdin and process.stdout  # both were asked to be pipes
         # Killing it ends the read below, which no time limit could on every platform.
         overdue = threading.Timer(self.seconds, process.kill)
         overdue.start()
         try:
             send(process.stdin, asdict(encoding), data)
-            note, pixels = receive(process.stdout, encoding.frame_bytes + _NOTE_LIMIT)
+            return receive(process.stdout, encoding.frame_bytes + _NOTE_LIMIT)
         except (EOFError, OSError, ValueError):
-            note, pixels = {"error": self._death(started)}, b""
+            late = time.monotonic() - started >= self.seconds
+            process.kill()
+            code = process.wait()
+            return {
+                "error": f"not done in {self.seconds:g} s" if late else f"the codec ended with {code}"
+            }, b""
         finally:
             overdue.cancel()
-        if "error" in note:
-            raise InputError(f"compressed pixels that cannot be decoded ({note['error']})", "an intact file", where, _ADVICE)
-        return np.frombuffer(pixels, note["dtype"]).reshape(note["shape"])
 
-    def _started(self) -> subprocess.Popen[bytes]:
+    def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
             self.close()
             paths = os.pathsep.join(path for path in sys.path if path)
@@ -90,11 +98,3 @@ class Codec:
                 env=os.environ | {"PYTHONPATH": paths, "OPENBLAS_NUM_THREADS": "1"},
             )  # fmt: skip
         return self._process
-
-    def _death(self, started: float) -> str:
-        """Why no answer came; the process is gone or is being killed."""
-        late = time.monotonic() - started >= self.seconds
-        self._process.kill()
-        code = self._process.wait()
-        self.close()
-        return f"not done in {self.seconds:g} seconds" if late else f"the codec ended with code {code}"

@@ -6,6 +6,7 @@ for each value that the stored bits can hold, at most 65536, and then looked up.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,8 +36,8 @@ class Curve:
 
     def __call__(self, stored: np.ndarray) -> np.ndarray:
         """float32 grey of stored values; bits above those declared are ignored."""
-        codes = stored.view(f"u{stored.dtype.itemsize}") & np.array(len(self.grey) - 1, f"u{stored.dtype.itemsize}")
-        return self.grey[codes]
+        unsigned = np.dtype(f"u{stored.dtype.itemsize}")
+        return self.grey[stored.view(unsigned) & unsigned.type(len(self.grey) - 1)]
 
 
 def curve(dataset: Dataset, encoding: Encoding, where: str) -> Curve:
@@ -55,7 +56,7 @@ def curve(dataset: Dataset, encoding: Encoding, where: str) -> Curve:
         codes = np.where(codes < len(codes) // 2, codes, codes - len(codes))
     values = np.asarray(apply_modality_lut(codes, dataset), dtype=np.float64)
     if not np.isfinite(values).all() or values.min() == values.max():
-        raise InputError("a modality transformation that maps all values to one", "a usable slope or table", where)
+        raise InputError("a rescaling that maps all values to one", "a usable slope or table", where)
     low, high = _range(dataset, "ModalityLUTSequence", values)
     grey, voi, warnings = _voi(dataset, values, low, high)
     inverse = dataset.get("PresentationLUTShape") == "INVERSE"
@@ -73,7 +74,9 @@ def _range(dataset: Dataset, sequence: str, values: np.ndarray) -> tuple[float, 
     return 0.0, 2.0 ** int(tables[0].LUTDescriptor[2]) - 1
 
 
-def _voi(dataset: Dataset, values: np.ndarray, low: float, high: float) -> tuple[np.ndarray, str, tuple[str, ...]]:
+def _voi(
+    dataset: Dataset, values: np.ndarray, low: float, high: float
+) -> tuple[np.ndarray, str, tuple[str, ...]]:
     tables = dataset.get("VOILUTSequence")
     if tables:
         shown = apply_voi(np.rint(values).astype(np.int64), dataset)
@@ -89,7 +92,8 @@ def _voi(dataset: Dataset, values: np.ndarray, low: float, high: float) -> tuple
         grey = window(values, centres[0], widths[0], function)
         return grey, f"window {centres[0]:g}/{widths[0]:g}", warnings + _several(len(centres), "windows")
     found = "A window without width" if widths else "No window"
-    return _stretched(values, low, high), "full range", (f"{found} in the file; the full range of its bits is shown.",)
+    warnings += (f"{found} in the file; the full range of its bits is shown.",)
+    return _stretched(values, low, high), "full range", warnings
 
 
 def window(values: np.ndarray, centre: float, width: float, function: str = "LINEAR") -> np.ndarray:
@@ -118,9 +122,9 @@ def _several(count: int, what: str) -> tuple[str, ...]:
     return (f"The first of {count} {what} is used.",) if count > 1 else ()
 
 
-def _numbers(value: object) -> list[float]:
+def _numbers(value: float | Iterable[float] | None) -> list[float]:
     """A DS element as a list: pydicom gives None, one number or several."""
-    if value is None or value == "":
+    if value is None:
         return []
-    numbers = [float(number) for number in (value if np.iterable(value) else [value])]
+    numbers = [float(number) for number in (value if isinstance(value, Iterable) else (value,))]
     return numbers if np.isfinite(numbers).all() else []

@@ -34,5 +34,7 @@ def kind_of(head: bytes) -> Kind | None:
 
 def beginning(head: bytes) -> str:
     """The first characters of a file, for a message: ``starts with "<html"``."""
-    shown = head[:5].decode("ascii", errors="replace")
-    return f'starts with "{shown}"' if shown.isprintable() and shown.isascii() else f"starts with bytes {head[:4].hex(' ')}"
+    shown = head[:5].decode("latin-1")
+    if shown.isascii() and shown.isprintable():
+        return f'starts with "{shown}"'
+    return f"starts with bytes {head[:4].hex(' ')}"

@@ -16,15 +16,22 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps
+from PIL.JpegImagePlugin import jpeg_factory
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 
 from plainfilm.errors import InputError
 from plainfilm.io.rules import Colour, check_size, grey, notices
 from plainfilm.radiograph import Radiograph
 
+_PARSERS: dict[str, Callable[[Path], ImageFile.ImageFile]] = {
+    "png": PngImageFile, "jpeg": jpeg_factory, "tiff": TiffImageFile,
+}  # fmt: skip
 # What Pillow's and NumPy's parsers raise on damaged files; a fuzz test keeps the list complete.
 _DAMAGE = (
     OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError,
@@ -40,17 +47,16 @@ def read_image(path: Path, kind: str, colour: Colour, max_pixels: int) -> Radiog
     """Reads a PNG, JPEG or TIFF file; see `plainfilm.io.read.read`."""
     where = str(path)
     try:
-        with Image.open(path, formats=[kind]) as image:
+        # Image.open would first check the size against a limit of its own.
+        with _PARSERS[kind](path) as image:
             check_size(image.height, image.width, max_pixels, where)
             bits = _bits(image, path)
             if kind == "png":
                 _check_png(path)
             orientation = _load_upright(image)
             values = _values(image, where)
-    except UnidentifiedImageError as error:
-        raise _damaged(path, kind, "its header is damaged or of a rare kind") from error
     except _DAMAGE as error:
-        raise _damaged(path, kind, str(error)) from error
+        raise _damaged(path, kind, str(error) or type(error).__name__) from error
     tags = {} if orientation == 1 else {"Orientation": orientation}
     return _film(path, kind, values, bits, colour, tags)
 
@@ -65,7 +71,7 @@ def read_array(path: Path, colour: Colour, max_pixels: int) -> Radiograph:
         raise _damaged(path, "npy", str(error)) from error
     if values.ndim not in (2, 3) or values.shape[2:] not in ((), (3,)):
         raise InputError(f"an array of shape {values.shape}", "(H, W) or (H, W, 3)", where)
-    check_size(*values.shape[:2], max_pixels, where)
+    check_size(values.shape[0], values.shape[1], max_pixels, where)
     if values.dtype.kind not in "bf" and values.dtype not in (np.uint8, np.uint16):
         raise InputError(f"an array of {values.dtype}", "bool, uint8, uint16 or float", where)
     bits = 1 if values.dtype.kind == "b" else 8 * values.dtype.itemsize
@@ -79,10 +85,11 @@ def _film(
     white = 1 if values.dtype.kind == "f" else 2**bits - 1
     if values.ndim == 3:
         values = grey(values, colour, where)
-    pixels = np.multiply(values, np.float32(1 / white), dtype=np.float32)
-    if np.nanmin(pixels) < 0 or np.nanmax(pixels) > 1:
+    pixels = np.divide(values, np.float32(white), dtype=np.float32)
+    # NaN and infinite pixels are for Radiograph to refuse, which names the first of them.
+    if values.dtype.kind == "f" and np.isfinite(pixels).all() and (pixels.min() < 0 or pixels.max() > 1):
         raise InputError(
-            f"pixels from {np.nanmin(pixels):.4g} to {np.nanmax(pixels):.4g}", "floats in [0, 1]", where,
+            f"pixels from {pixels.min():.4g} to {pixels.max():.4g}", "floats in [0, 1]", where,
             "A file of floats declares no range: divide by its white level and save it again.",
         )  # fmt: skip
     facts = {"Format": kind.upper(), "Rows": pixels.shape[0], "Columns": pixels.shape[1], "BitsStored": bits}
@@ -91,11 +98,12 @@ def _film(
 
 def _bits(image: Image.Image, path: Path) -> int:
     """Bits of a sample, by the header; refuses what Pillow would decode to less than the file holds."""
-    if getattr(image, "n_frames", 1) > 1:
-        raise InputError(f"an image of {image.n_frames} frames", "a single one", str(path))
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1:
+        raise InputError(f"an image of {frames} frames", "a single one", str(path))
     if image.mode not in ("1", "L", "P", "LA", "PA", "RGB", "RGBA", "YCbCr", "F", "I;16", "I;16L", "I;16B"):
         raise InputError(f"an image of mode {image.mode}", "grey of 1, 8 or 16 bits, or floats", str(path))
-    if image.format == "TIFF":
+    if isinstance(image, TiffImageFile):
         bits = max(image.tag_v2.get(_BITS_PER_SAMPLE, (1,)))
     elif image.format == "PNG":
         with path.open("rb") as file:
@@ -103,7 +111,7 @@ def _bits(image: Image.Image, path: Path) -> int:
     else:
         bits = 8
     if bits > 8 and len(image.getbands()) > 1:
-        raise InputError(f"a colour image of {bits} bits", "8 bits, or grey", str(path), "Save it as 16-bit grey.")
+        raise InputError(f"colour of {bits} bits", "8 bits, or grey", str(path), "Save it as 16-bit grey.")
     # Pillow spreads 2 and 4 bits over the 256 levels of a byte.
     return bits if image.mode == "1" else max(8, bits)
 
@@ -121,13 +129,20 @@ def _load_upright(image: Image.Image) -> int:
 def _values(image: Image.Image, where: str) -> np.ndarray:
     if image.mode in ("P", "PA", "YCbCr", "LA") or "transparency" in image.info:
         image = image.convert("RGBA")
-    if image.mode == "RGBA" and image.getchannel("A").getextrema()[0] < 255:
-        raise InputError("an image with transparent pixels", "opaque ones", where, "Flatten it on black or white.")
     values = np.asarray(image)
-    inverted = image.format == "TIFF" and image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
-    if inverted and image.mode not in ("1", "L"):  # those Pillow inverts itself
-        values = 1 - values if image.mode == "F" else 2 ** max(image.tag_v2[_BITS_PER_SAMPLE]) - 1 - values
+    if image.mode == "RGBA" and values[..., 3].min() < 255:
+        raise InputError("transparent pixels", "opaque ones", where, "Flatten the image on black or white.")
+    if isinstance(image, TiffImageFile) and image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+        return _inverted(image, values)
     return values[..., :3] if values.ndim == 3 else values
+
+
+def _inverted(image: TiffImageFile, values: np.ndarray) -> np.ndarray:
+    """A TIFF whose lowest value is white; of 1 and 8 bits Pillow has inverted it already."""
+    if image.mode in ("1", "L"):
+        return values
+    white = 1 if image.mode == "F" else 2 ** max(image.tag_v2[_BITS_PER_SAMPLE]) - 1
+    return (white - values).astype(values.dtype)
 
 
 def _check_png(path: Path) -> None:

@@ -53,7 +53,9 @@ def _kind(path: Path) -> Kind:
     kind = kind_of(head)
     if kind:
         return kind
-    found = f"not an image ({beginning(head)}), {path.stat().st_size} bytes" if head else "an empty file, 0 bytes"
+    found = (
+        f"not an image ({beginning(head)}) of {path.stat().st_size} bytes" if head else "a file of 0 bytes"
+    )
     raise InputError(found, "PNG, JPEG, TIFF, NPY or DICOM", str(path), "Export or download it again.")
 
 

@@ -82,13 +82,13 @@ def _check_archive(blob: bytes, where: str) -> None:
     try:
         with zipfile.ZipFile(io.BytesIO(blob)) as archive:
             pickles = _checked_pickles(archive, len(blob), where)
-            foreign = {name for content in pickles for name in _references(content)} - BUILDERS
+            foreign = [name for content in pickles for name in _references(content) if name not in BUILDERS]
     except (zipfile.BadZipFile, RuntimeError, ValueError, EOFError, LookupError) as problem:
         raise ArtifactError(
             f"a damaged archive ({problem})", "a whole one", where, "Copy it again."
         ) from problem
     if foreign:
-        named = ", ".join(repr(name[:80]) for name in sorted(foreign)[:3])
+        named = ", ".join(repr(name[:80]) for name in dict.fromkeys(foreign[:3]))
         raise ArtifactError(f"a pickle that builds {named}", "plain tensors", where, ADVICE)
 
 

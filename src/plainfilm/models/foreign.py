@@ -23,6 +23,7 @@ from plainfilm.io.state_dict import read_state_dict
 from plainfilm.models.classifier import Classifier
 from plainfilm.models.densenet import DenseNet
 from plainfilm.models.spec import InputSpec
+from plainfilm.models.store import check_fit
 
 XRV_NAMES = tuple(
     f"densenet121-res224-{data}" for data in ("all", "nih", "pc", "chex", "mimic_nb", "mimic_ch", "rsna")
@@ -110,7 +111,7 @@ def _classifier(
     thresholds = weights.pop(THRESHOLDS, None)
     network = _blank(weights, where)
     load_strictly(network, weights, where)
-    _check_fit(network, targets, spec, where)
+    check_fit(network.arguments, targets, spec)
     points = {} if thresholds is None else _operating_points(targets, thresholds.tolist())
     return Classifier(network.eval(), targets, spec, card={"source": where}, operating_points=points)
 
@@ -138,22 +139,13 @@ def _blank(weights: Mapping[str, Tensor], where: str) -> DenseNet:
         init_features, in_channels = weights[FIRST].shape[:2]
         return DenseNet(
             len(weights["classifier.weight"]), in_channels, growth,
-            block_config=tuple(blocks.count(block) for block in range(1, max(blocks) + 1)),
+            block_config=tuple(blocks.count(block) for block in range(1, len(set(blocks)) + 1)),
             num_init_features=init_features, bottleneck=width // max(growth, 1),
         )  # fmt: skip
     except (KeyError, ValueError, ModelError) as problem:
         raise ArtifactError(
             f"weights that lack or misshape {problem}", "those of a DenseNet", where
         ) from problem
-
-
-def _check_fit(network: DenseNet, targets: Sequence[str], spec: InputSpec, where: str) -> None:
-    outputs, channels = network.arguments["num_classes"], network.arguments["in_channels"]
-    if (len(targets), spec.channels) != (outputs, channels):
-        raise ModelError(
-            f"{len(targets)} targets and {spec.channels} channels",
-            f"{outputs} targets and {channels} channels, as the weights have", where,
-        )  # fmt: skip
 
 
 def _operating_points(targets: Sequence[str], thresholds: Sequence[float]) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,9 @@ from plainfilm.models.spec import InputSpec
 ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {"densenet": DenseNet}
 """Networks that a card can name; each keeps the arguments it was built with in ``arguments``."""
 
+MALFORMED = (KeyError, TypeError, AttributeError, ModelError)
+"""What a card raises whose values are not those that ``save_classifier`` writes."""
+
 
 def save_classifier(classifier: Classifier, path: Path | str, card: Mapping[str, Any] | None = None) -> Path:
     """Writes a classifier so that ``load_classifier`` rebuilds it.
@@ -31,7 +34,8 @@ def save_classifier(classifier: Classifier, path: Path | str, card: Mapping[str,
         The path of the card.
 
     Raises:
-        ModelError: if the network is of another kind and could not be rebuilt from a name.
+        ModelError: if the network is of another kind and could not be rebuilt from a name, or
+            does not fit its own targets and input.
         NumericError, ResourceError: as ``write_checkpoint``.
     """
     network = classifier.network
@@ -41,8 +45,10 @@ def save_classifier(classifier: Classifier, path: Path | str, card: Mapping[str,
             f"a {type(network).__name__}", f"one of {', '.join(ARCHITECTURES)}", "save_classifier",
             "Save the state dict of your own network yourself and wrap the network after loading.",
         )  # fmt: skip
+    arguments: Any = network.arguments
+    check_fit(arguments, classifier.targets, classifier.spec)
     described = {
-        "architecture": {"name": names[0], "arguments": network.arguments},
+        "architecture": {"name": names[0], "arguments": arguments},
         "targets": classifier.targets,
         "input": asdict(classifier.spec),
         "output": classifier.output,
@@ -66,11 +72,26 @@ def load_classifier(path: Path | str) -> Classifier:
     load_strictly(network, checkpoint.tensors, where)
     try:
         spec = InputSpec(**_without_lists(card["input"]))
+        check_fit(card["architecture"]["arguments"], card["targets"], spec)
         return Classifier(
             network.eval(), card["targets"], spec, card["output"], card, card["operating_points"]
         )
-    except (KeyError, TypeError, ModelError) as problem:
+    except MALFORMED as problem:
         raise _no_classifier(where, problem) from problem
+
+
+def check_fit(arguments: Mapping[str, Any], targets: Sequence[str], spec: InputSpec) -> None:
+    """Compares targets and input with the arguments that a network was built with.
+
+    Raises:
+        ModelError: if the number of targets or of channels differs.
+    """
+    outputs, channels = arguments["num_classes"], arguments["in_channels"]
+    if (len(targets), spec.channels) != (outputs, channels):
+        raise ModelError(
+            f"{len(targets)} targets and {spec.channels} channels",
+            f"{outputs} and {channels}, as the network has", "Classifier",
+        )  # fmt: skip
 
 
 def _build(card: Mapping[str, Any], where: str) -> nn.Module:
@@ -78,7 +99,7 @@ def _build(card: Mapping[str, Any], where: str) -> nn.Module:
         name, arguments = card["architecture"]["name"], card["architecture"]["arguments"]
         if name in ARCHITECTURES:
             return ARCHITECTURES[name](**_without_lists(arguments))
-    except (KeyError, TypeError, ModelError) as problem:
+    except MALFORMED as problem:
         raise _no_classifier(where, problem) from problem
     raise ArtifactError(
         f"architecture {name!r}",

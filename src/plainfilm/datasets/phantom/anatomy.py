@@ -72,7 +72,9 @@ class Anatomy:
     def textures(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Four unit-variance noise fields of powers 4.4, 3.4, 2.2 and 2.6, for findings."""
         rng = np.random.default_rng([self.noise_seed, 3])
-        first, second, third, fourth = (power_noise(self.canvas.shape, rng, beta) for beta in (4.4, 3.4, 2.2, 2.6))
+        first, second, third, fourth = (
+            power_noise(self.canvas.shape, rng, beta) for beta in (4.4, 3.4, 2.2, 2.6)
+        )
         return first, second, third, fourth
 
     @cached_property
@@ -152,5 +154,5 @@ def base_attenuation(
     grain = power_noise(canvas.shape, rng, 1.6, low_cut=6.7)
     soft = anatomy.body * (1 + 0.012 * clouds) - LUNG_DEFICIT * lung * (1 + 0.02 * clouds) - anatomy.air
     attenuation = SOFT_TISSUE * soft + REPLACED_LUNG * anatomy.vessels * aeration
-    attenuation += BONE * anatomy.bone * (1 + 0.05 * grain) + 0.011 * grain * (0.5 + aeration)
+    attenuation += BONE * anatomy.bone * (1 + 0.05 * grain) + 0.015 * grain * (0.5 + aeration)
     return np.maximum(attenuation, 0), lung, aeration

@@ -38,7 +38,7 @@ def _trunk(patient: Patient, canvas: Canvas) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _barrel(share: np.ndarray) -> np.ndarray:
-    return np.clip(1 - share**3.4, 0, 1) ** (1 / 2.2)
+    return np.clip(1 - share**3, 0, 1) ** 0.62
 
 
 def _rounded(share: np.ndarray) -> np.ndarray:
@@ -87,7 +87,7 @@ def _arms(patient: Patient, canvas: Canvas) -> np.ndarray:
     x, y = arm_joint(patient)
     start = (x - 0.8 - 0.6 * patient.scapula_offset, y + 1.2 * patient.size)
     swing = np.deg2rad(patient.arm_angle)
-    end = (start[0] + 30 * np.sin(swing), start[1] + 30 * np.cos(swing))
+    end = (start[0] + 50 * np.sin(swing), start[1] + 50 * np.cos(swing))
     across, plump = arm_distance(patient, canvas), 0.5 * patient.habitus
     skin = capsule(across, canvas.y, start, end, (4.3 + plump, 3.6 + plump))
     muscle = capsule(across, canvas.y, start, end, (3.6 + 0.3 * plump, 2.7 + 0.2 * plump))
@@ -141,16 +141,18 @@ def _belly(patient: Patient, canvas: Canvas, lungs: Lungs, half_width: np.ndarra
     """What lies below the domes: liver and spleen denser, the fat of flanks and bowel lighter."""
     rng = np.random.default_rng([patient.noise_seed, 1])
     below, distance = canvas.y - lungs.diaphragm, np.abs(canvas.x)
-    bulk = 1.6 * smoothstep(below - 1, 3) * (distance < half_width)
+    bulk = 2.6 * smoothstep(below - 1, 3) * (distance < half_width)
     level = max(patient.dome_y)
     slope, sag = uniform(rng, 0.15, 0.5), uniform(rng, 5, 9)
     # The liver's lower edge rises from right to left.
     edge = canvas.by_width(level + sag - slope * (RULER + 9)) - canvas.y
-    spleen = canvas.by_side((-9, 5 + uniform(rng, -1, 1.5))) - (canvas.y - level) - 0.3 * np.abs(distance - 9.5)
-    organs = np.maximum(smoothstep(edge, 0.5), smoothstep(spleen, 0.5))
-    bowel = (1 - organs) * (0.7 + 0.3 * power_noise(canvas.shape, rng, 3.2, low_cut=4))
+    spleen = (
+        canvas.by_side((-9, 5 + uniform(rng, -1, 1.5))) - (canvas.y - level) - 0.3 * np.abs(distance - 9.5)
+    )
+    organs = np.maximum(smoothstep(edge, 1.2), smoothstep(spleen, 1))
+    bowel = (1 - organs) * (0.7 + 0.3 * power_noise(canvas.shape, rng, 3.0, low_cut=5))
     stripe = np.exp(-(((distance - half_width + 0.8 * patient.chest_wall) / 0.3) ** 2))
-    return bulk - smoothstep(below - 2, 1.5) * (uniform(rng, 0.6, 1.6) * bowel + 0.5 * stripe)
+    return bulk - smoothstep(below - 2, 1.5) * (uniform(rng, 0.4, 1.2) * bowel + 0.5 * stripe)
 
 
 def draw_gas(patient: Patient, canvas: Canvas, lungs: Lungs) -> np.ndarray:
@@ -181,15 +183,15 @@ def _bowel(patient: Patient, canvas: Canvas, rng: np.random.Generator) -> np.nda
     """Colon at the flexures and loops between them, as sausages with haustra."""
     laid = []
     for loop in range(patient.bowel_gas):
-        flexure = (-1, 1, 1)[loop] * uniform(rng, 5, 10)
-        x, y = flexure, max(patient.dome_y) + uniform(rng, 2, 7)
-        heading, length = uniform(rng, 0, np.pi), uniform(rng, 1.2, 3)
+        x = (1, -1, 1)[loop % 3] * uniform(rng, 4, 10)
+        y = max(patient.dome_y) + uniform(rng, 2, 5 if loop % 3 == 0 else 9)
+        heading, length = uniform(rng, 0, np.pi), uniform(rng, 1.2, 3.2)
         path = [(x, y)]
         for _ in range(3):
-            heading += rng.normal(0, 0.5)
+            heading += rng.normal(0, 0.7)
             path.append((path[-1][0] + length * np.cos(heading), path[-1][1] + length * np.sin(heading)))
         beads = np.linspace(0, 3 * length, 40)
-        wide = uniform(rng, 0.5, 1.3)
+        wide = uniform(rng, 0.5, 1.6)
         haustra = wide * (0.72 + 0.28 * np.cos(2 * np.pi * beads / (1.7 * wide) + x))
         ends = np.sqrt(np.clip(1 - (np.linspace(-1, 1, 40)) ** 6, 0, 1))
         px, py, mass = tube(path, haustra * ends + 0.02, canvas.pixels_per_cm, core=0, across=14)

@@ -75,7 +75,10 @@ class Canvas:
     def on_film(cls, shape: tuple[int, int], pixels_per_cm: float, origin: tuple[float, float]) -> Canvas:
         """Return the grid of an upright film whose pixel ``origin`` (column, row) is (0, 0) cm."""
         height, width = shape
-        centre = (((width - 1) / 2 - origin[0]) / pixels_per_cm, ((height - 1) / 2 - origin[1]) / pixels_per_cm)
+        centre = (
+            ((width - 1) / 2 - origin[0]) / pixels_per_cm,
+            ((height - 1) / 2 - origin[1]) / pixels_per_cm,
+        )
         return cls(shape, pixels_per_cm, centre)
 
     @property
@@ -189,7 +192,7 @@ def spline(points: Points, samples: int) -> tuple[np.ndarray, np.ndarray, float]
 
 def tube(
     points: Points,
-    radius: float | Sequence[float],
+    radius: float | Sequence[float] | np.ndarray,
     pixels_per_cm: float,
     hollow: float = 0.7,
     core: float = 0.65,
@@ -207,7 +210,9 @@ def tube(
     """
     length = np.hypot(*np.diff(np.asarray(points, dtype=float), axis=0).T).sum()
     position, tangent, length = spline(points, max(8, int(length * pixels_per_cm * 1.4)))
-    radii = np.interp(np.linspace(0, 1, len(position)), np.linspace(0, 1, np.size(radius)), np.atleast_1d(radius))
+    radii = np.interp(
+        np.linspace(0, 1, len(position)), np.linspace(0, 1, np.size(radius)), np.atleast_1d(radius)
+    )
     count = across or max(6, int(3.2 * np.max(radius) * pixels_per_cm))
     v = (np.arange(count) + 0.5) / count * 2 - 1
     shell = np.sqrt(1 - v**2) - core * hollow * np.sqrt(np.clip(1 - (v / hollow) ** 2, 0, 1))
@@ -224,7 +229,11 @@ def line(canvas: Canvas, points: Points, radius: float, amplitude: float) -> np.
 
 
 def capsule(
-    x: np.ndarray, y: np.ndarray, start: tuple[float, float], end: tuple[float, float], radii: tuple[float, float]
+    x: np.ndarray,
+    y: np.ndarray,
+    start: tuple[float, float],
+    end: tuple[float, float],
+    radii: tuple[float, float],
 ) -> np.ndarray:
     """Return the chord thickness of a cone with round ends between two points.
 

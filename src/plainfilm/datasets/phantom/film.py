@@ -11,11 +11,12 @@ from plainfilm.datasets.phantom.patient import Exposure, Patient
 LEAD = 2.6  # attenuation of a side marker
 SHOULDER, WHITEST = 0.7, 0.94  # grey levels where the display curve bends, and where it ends
 COARSE = 32  # pixels a side on which scatter and large-scale contrast are found
+BOWL = ((0, 0), (0.45, 0.02), (0.55, 0.26), (0.42, 0.5), (0, 0.52))
 # Strokes of the letters in a box one unit high, y downwards.
 STROKES = {
     "L": (((0, 0), (0, 1)), ((0, 1), (0.6, 1))),
-    "R": (((0, 0), (0, 1)), ((0, 0), (0.45, 0.02), (0.55, 0.26), (0.42, 0.5), (0, 0.52)), ((0.3, 0.52), (0.6, 1))),
-    "P": (((0, 0), (0, 1)), ((0, 0), (0.45, 0.02), (0.55, 0.26), (0.42, 0.5), (0, 0.52))),
+    "R": (((0, 0), (0, 1)), BOWL, ((0.3, 0.52), (0.6, 1))),
+    "P": (((0, 0), (0, 1)), BOWL),
     "A": (((0, 1), (0.32, 0)), ((0.32, 0), (0.64, 1)), ((0.12, 0.64), (0.52, 0.64))),
 }
 

@@ -68,7 +68,7 @@ def diaphragm(
     outward = np.clip((distance - centre) / np.maximum(lateral - centre, 1), 0, 1)
     inward = np.clip(1 - distance / centre, 0, 1)
     # Arcs of muscle bulge upwards between their insertions.
-    arcs = np.abs(np.sin((distance - 1.5) * 0.68)) - 0.6
+    arcs = np.sqrt(np.sin((distance - 1.5) * 0.68) ** 2 + 0.05) - 0.65
     slant = 0.55 * outward**2 + 0.45 * (1 - np.sqrt(1 - outward * outward))
     return top + drop * slant + medial_drop * inward**2 - scallop * arcs
 
@@ -94,11 +94,14 @@ def build_lungs(patient: Patient, canvas: Canvas) -> Lungs:
     dome = diaphragm(patient, canvas.side, distance, lateral)
     apex = canvas.by_side(patient.apex_y)
     # The medial border fades in two stages: a single sharp edge leaves a white plank.
-    towards_heart = 0.5 * smoothstep(distance - medial + 0.1, 0.45) + 0.5 * smoothstep(distance - medial - 0.8, 1.4)
+    inwards = distance - medial
+    towards_heart = 0.5 * (smoothstep(inwards + 0.1, 0.45) + smoothstep(inwards - 0.8, 1.4))
     frame = smoothstep(lateral - distance, 0.12) * smoothstep(canvas.y - apex, 0.25)
     below = canvas.y - dome
     above_dome = smoothstep(-below, canvas.by_side(patient.dome_edge))
-    depth = _depth(patient, canvas) * tabulated(_flattened, np.clip(distance / lateral, 0, 1))
+    depth = _depth(patient, canvas) * tabulated(
+        lambda share: np.sqrt(1 - share**3.2), np.minimum(distance / lateral, 1)
+    )
     # Lung behind and below the domes, in the posterior recess.
     recess = 0.28 * np.exp(-0.5 * np.maximum(below, 0)) * smoothstep(distance - medial - 0.5, 1)
     # Before and behind the mediastinum the lungs all but meet, most so above the heart.
@@ -113,8 +116,6 @@ def _flattened(share: np.ndarray) -> np.ndarray:
 
 def _depth(patient: Patient, canvas: Canvas) -> np.ndarray:
     """Front-to-back depth at the midline, cm: full at the widest height, none at the apex."""
-    rises = (
-        np.clip((patient.widest_y - RULER) / (patient.widest_y - apex), 0, 1) for apex in patient.apex_y
-    )
+    rises = (np.clip((patient.widest_y - RULER) / (patient.widest_y - apex), 0, 1) for apex in patient.apex_y)
     right, left = (2 * patient.lung_depth * _flattened(rise) for rise in rises)
     return canvas.by_height(right, left)

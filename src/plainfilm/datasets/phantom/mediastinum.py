@@ -56,8 +56,10 @@ def draw_heart(patient: Patient, canvas: Canvas, width: float) -> np.ndarray:
 def draw_great_vessels(patient: Patient, canvas: Canvas) -> np.ndarray:
     """Return the thickness of aortic knob and descending aorta."""
     x, y, radius = patient.aortic_knob
-    inside = 1 - ((canvas.x - x) ** 2 + (canvas.y - y) ** 2) / radius**2
-    knob = 3.8 * radius * tabulated(lambda share: share**0.6, np.maximum(inside, 0))
+    # An ellipse drawn out towards the midline: a bump of the border, not a ball beside it.
+    across, down = (canvas.x - x + 0.4 * radius) / (1.4 * radius), (canvas.y - y) / (1.08 * radius)
+    inside = 1 - across**2 - down**2
+    knob = 2.9 * radius * tabulated(lambda share: share**0.65, np.maximum(inside, 0))
     bow = 0.9 * patient.aortic_unfolding * np.exp(-(((RULER - y - 7) / 6) ** 2))
     course = x + 0.5 * radius - 0.4 - 0.05 * (RULER - y) + bow + 0.3 * patient.spine_shift(RULER)
     chord = np.sqrt(np.maximum(1.25**2 - (canvas.x - canvas.by_height(course)) ** 2, 0))
@@ -68,7 +70,7 @@ def draw_hila(patient: Patient, canvas: Canvas) -> np.ndarray:
     """Return the thickness of nodes, fat and small vessels about both hila."""
     x = canvas.by_side((-patient.medial[0] - 0.9, patient.medial[1] + 0.9))
     y = canvas.by_side((-1.6 * patient.size, -2.9 * patient.size))
-    return 3 * np.exp(-(((canvas.x - x) / 1.2) ** 2) - ((canvas.y - y) / 2.1) ** 2)
+    return 3.5 * np.exp(-(((canvas.x - x) / 1.2) ** 2) - ((canvas.y - y) / 2.1) ** 2)
 
 
 def draw_airways(patient: Patient, canvas: Canvas) -> np.ndarray:

@@ -96,7 +96,7 @@ def infiltration(scene: Scene, rng: np.random.Generator) -> np.ndarray:
         share += smoothstep(scene.patch(rng, centre, (2, 4.5), (2, 4.5), roughness=0.45), 0.45)
     _, _, fine, coarse = scene.anatomy.textures
     streaks = 0.9 * np.minimum(share, 1) * scene.anatomy.vessels
-    thickness = np.minimum(share, 1.5) * uniform(rng, 0.7, 1.7) * (1 + 0.4 * fine + 0.3 * coarse)
+    thickness = np.minimum(share, 1.5) * uniform(rng, 0.8, 1.7) * (1 + 0.4 * fine + 0.3 * coarse)
     return scene.parenchyma * scene.filling(thickness + streaks)
 
 
@@ -139,8 +139,8 @@ def raise_dome(patient: Patient, rng: np.random.Generator) -> Patient:
     """Collapsed lung pulls its half of the diaphragm up by 0.4 to 2.2 cm."""
     _, side = _kind_of_atelectasis(rng)
     rise = uniform(rng, 0.4, 2.2)
-    domes = tuple(y - rise * (k == side) for k, y in enumerate(patient.dome_y))
-    return replace(patient, dome_y=domes)
+    right, left = patient.dome_y
+    return replace(patient, dome_y=(right, left - rise) if side else (right - rise, left))
 
 
 def atelectasis(scene: Scene, rng: np.random.Generator) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -210,7 +211,7 @@ def _pair(rng: np.random.Generator, low: float, high: float) -> Pair:
     return uniform(rng, low, high), uniform(rng, low, high)
 
 
-def _chest(rng: np.random.Generator, is_ap: bool, habitus: float, size: float) -> dict[str, object]:
+def _chest(rng: np.random.Generator, is_ap: bool, habitus: float, size: float) -> dict[str, Any]:
     inspiration = float(np.clip(rng.normal(), -2, 2)) - (0.8 if is_ap else 0)
     dome = 7.3 * size + 1.1 * inspiration
     depth = uniform(rng, 7, 8.5) * size
@@ -224,20 +225,20 @@ def _chest(rng: np.random.Generator, is_ap: bool, habitus: float, size: float) -
         "outline_power": uniform(rng, 1.75, 2.35),
         "widest_y": uniform(rng, 4, 8),
         "lung_depth": depth,
-        "body_depth": depth + 2.3 + 1.1 * (habitus + 1),
+        "body_depth": depth + 1.4 + 0.9 * (habitus + 1),
         "chest_wall": 2.3 + 1.1 * (habitus + 1.3),
         "dome_y": (dome - uniform(rng, 0, 0.6), dome + uniform(rng, 0.3, 1.6)),
         "dome_drop": (drop_right * size, drop_left * size),
         "dome_medial_drop": (uniform(rng, 0.8, 4), uniform(rng, 0.6, 2.8)),
         "dome_centre": _pair(rng, 0.44, 0.6),
-        "dome_edge": _pair(rng, 0.12, 0.5),
-        "dome_scallop": (max(0.0, rng.normal(0, 0.3)), max(0.0, rng.normal(0, 0.25))),
+        "dome_edge": _pair(rng, 0.2, 0.9),
+        "dome_scallop": (0.5 * rng.random() ** 3, 0.5 * rng.random() ** 3),
         "medial": (uniform(rng, 1.5, 2.4), uniform(rng, 1.2, 2.0)),
         "vessel_scale": uniform(rng, 0.85, 1.2),
     }
 
 
-def _heart(rng: np.random.Generator, is_ap: bool, size: float, age: float) -> dict[str, object]:
+def _heart(rng: np.random.Generator, is_ap: bool, size: float, age: float) -> dict[str, Any]:
     old = max(0.0, age - 0.55) / 0.45
     unfolding = old * uniform(rng, 0, 1)
     knob_y = -6.3 * size + uniform(rng, -0.7, 0.7) - 0.4 * unfolding
@@ -245,7 +246,11 @@ def _heart(rng: np.random.Generator, is_ap: bool, size: float, age: float) -> di
         "cardiothoracic_ratio": uniform(rng, 0.42, 0.50) + (0.03 if is_ap else 0),
         "heart_shift": uniform(rng, 0.22, 0.44),
         "heart_depth": uniform(rng, 8.5, 11.5),
-        "aortic_knob": (uniform(rng, 1.9, 2.7) + 0.5 * unfolding, knob_y, uniform(rng, 1.4, 2.2) + 0.3 * unfolding),
+        "aortic_knob": (
+            uniform(rng, 1.9, 2.7) + 0.5 * unfolding,
+            knob_y,
+            uniform(rng, 1.4, 2.2) + 0.3 * unfolding,
+        ),
         "aortic_unfolding": unfolding,
         "aortic_calcium": old * uniform(rng, 0.05, 0.3) if rng.random() < 0.6 else 0.0,
         "rotation_shift": uniform(rng, -0.6, 0.6),
@@ -254,39 +259,45 @@ def _heart(rng: np.random.Generator, is_ap: bool, size: float, age: float) -> di
     }
 
 
-def _bones(rng: np.random.Generator, size: float, age: float) -> dict[str, object]:
-    is_curved = rng.random() < 0.22
+def _bones(rng: np.random.Generator, size: float, age: float) -> dict[str, Any]:
     return {
-        "rib_density": uniform(rng, 0.75, 1.25),
+        "rib_density": uniform(rng, 0.8, 1.35),
         "rib_half_width": uniform(rng, 0.58, 0.76) * size,
         "rib_spacing": uniform(rng, 2.25, 2.5) * size,
         "rib_drop_posterior": uniform(rng, 1.6, 3.2),
         "rib_drop_anterior": uniform(rng, 5, 7.5),
         "bone_density": 1.06 - 0.3 * age * uniform(rng, 0, 1),
-        "scoliosis": uniform(rng, 0.7, 1.9) * (1 if rng.random() < 0.65 else -1) if is_curved else uniform(rng, -0.4, 0.4),
+        "scoliosis": _curve(rng),
         "scoliosis_length": uniform(rng, 5.5, 9.5),
         "scoliosis_phase": uniform(rng, -1.6, 1.6),
         "osteophytes": max(0.0, age - 0.45) / 0.55 * uniform(rng, 0, 1),
     }
 
 
+def _curve(rng: np.random.Generator) -> float:
+    """Swing of the spine in cm: most are nearly straight, most curves lean to the right."""
+    if rng.random() > 0.22:
+        return uniform(rng, -0.4, 0.4)
+    return uniform(rng, 0.7, 1.9) * (1 if rng.random() < 0.65 else -1)
+
+
 def _trunk(
     rng: np.random.Generator, is_ap: bool, is_female: bool, habitus: float, age: float
-) -> dict[str, object]:
+) -> dict[str, Any]:
     return {
         "clavicle_tilt": _pair(rng, -1, 1.2),
         "clavicle_height": uniform(rng, -0.5, 1.5),
         "breast": uniform(rng, 1.3, 4) * (1 + 0.2 * habitus) if is_female else 0.0,
-        "arm_angle": uniform(rng, 2, 10) if is_ap else uniform(rng, 8, 35),
+        "arm_angle": uniform(rng, 4, 16) if is_ap else uniform(rng, 8, 35),
         "axillary_fold": uniform(rng, 0.4, 1.2) * (1 - 0.3 * age),
         "scapula_offset": uniform(rng, 0, 2) - (2 if is_ap else 0),
         "waist": uniform(rng, 0, 1) if is_female else uniform(rng, -0.2, 0.6),
         "has_stomach_gas": bool(rng.random() < 0.75),
-        "bowel_gas": int(rng.integers(0, 4)),
+        "bowel_gas": int(rng.integers(0, 6)),
     }
 
 
-def _position(rng: np.random.Generator, size: float) -> dict[str, object]:
+def _position(rng: np.random.Generator, size: float) -> dict[str, Any]:
     return {
         "field_cm": uniform(rng, 35, 43.5) * (0.97 + 0.03 * size),
         "rotation_deg": uniform(rng, -3, 3),
@@ -295,20 +306,18 @@ def _position(rng: np.random.Generator, size: float) -> dict[str, object]:
 
 
 def _expose(rng: np.random.Generator, is_ap: bool) -> Exposure:
-    left, right, top, bottom = (
-        uniform(rng, 0, 0.035) if rng.random() < 0.12 else 0.0 for _ in range(4)
-    )
+    left, right, top, bottom = (uniform(rng, 0, 0.035) if rng.random() < 0.12 else 0.0 for _ in range(4))
     return Exposure(
         scatter=uniform(rng, 0.9, 1.3) + (0.5 if is_ap else 0),
-        blur=uniform(rng, 0.035, 0.06),
-        dose=10 ** uniform(rng, 4.6, 5.6),
-        gamma=uniform(rng, 0.7, 1.15),
+        blur=uniform(rng, 0.02, 0.05),
+        dose=10 ** uniform(rng, 4.3, 5.4),
+        gamma=uniform(rng, 0.75, 1.2),
         compression=uniform(rng, 0.2, 0.6),
         window_low=uniform(rng, 0.5, 4.5),
         window_high=uniform(rng, 97, 99.9),
         toe=uniform(rng, 0.1, 0.38),
-        toe_slope=uniform(rng, 0.2, 0.6),
-        sharpen=uniform(rng, 0.2, 1.1),
+        toe_slope=uniform(rng, 0.3, 0.8),
+        sharpen=uniform(rng, 0.3, 1.3),
         marker=("L", "R", "L", "")[int(rng.integers(4))],
         marker_at=(uniform(rng, 0.04, 0.2), uniform(rng, 0.03, 0.2)),
         marker_angle=float(rng.normal(0, 15)),

@@ -28,6 +28,10 @@ from plainfilm.errors import InputError
 from plainfilm.findings import NIH, SUPPORT_DEVICES
 from plainfilm.radiograph import Radiograph
 
+# Streams of random numbers of one study, beside those of the patient and of each finding.
+# None is 0: numpy seeds [a, b, 0] as it seeds [a, b], which is the patient's.
+CONTENT, FIRST_DEVICE = 50, 100
+
 
 @dataclass(frozen=True)
 class Phantom:
@@ -78,7 +82,7 @@ class Phantom:
         """The findings and devices of a study, without rendering."""
         if not 0 <= index < self.n:
             raise IndexError(f"study {index} of a phantom data set of {self.n}")
-        rng = np.random.default_rng([self.seed, index, 0])
+        rng = np.random.default_rng([self.seed, index, CONTENT])
         if self.shortcut:
             return draw_tied_content(rng, self.prevalence, self.shortcut)
         return draw_content(rng, self.prevalence, draw_patient(self.seed, index).is_ap)
@@ -151,7 +155,7 @@ class Phantom:
     def _devices(self, scene: Scene, index: int, names: tuple[str, ...]) -> list[np.ndarray]:
         # A drain lies on the side where the patient has, or would have, a pneumothorax.
         side = draw_side(finding_rng(self.seed, index, "Pneumothorax"))
-        keys = {name: 100 + list(DEVICES).index(name) for name in names}
+        keys = {name: FIRST_DEVICE + list(DEVICES).index(name) for name in names}
         return [
             DEVICES[name](scene.patient, scene.canvas, np.random.default_rng([self.seed, index, key]), side)
             for name, key in keys.items()

@@ -45,14 +45,14 @@ def pneumothorax(scene: Scene, rng: np.random.Generator) -> np.ndarray:
     if scene.subtle:
         air, width = uniform(rng, 0.15, 0.5), uniform(rng, 0.4, 1.8)
     else:
-        air, width = uniform(rng, 0.5, 1.0), float(np.exp(uniform(rng, np.log(0.8), np.log(6))))
+        air, width = uniform(rng, 0.65, 1.0), float(np.exp(uniform(rng, 0, np.log(6))))
     end, taper = uniform(rng, -4, 12), uniform(rng, 0.5, 1.1)
     cap = 1 + 0.5 * np.exp(-(((y - top) / 2.5) ** 2))
     gap = width * np.clip((end - y) / (end - top), 0, 1) ** taper * cap
     inside = scene.half(side) * scene.anatomy.lung_window
     free = inside * smoothstep(gap - distance, 0.08) * (gap > 0.05)
     pleura = inside * np.exp(-(((distance - gap) / 0.09) ** 2)) * (gap > 0.25)
-    emptied = 0.75 * SOFT_TISSUE * (1 - LUNG_DEFICIT) * air * scene.lung
+    emptied = 0.9 * SOFT_TISSUE * (1 - LUNG_DEFICIT) * air * scene.lung
     vessels = REPLACED_LUNG * np.sqrt(air) * scene.anatomy.vessels * scene.aeration
     crowded = 0.025 * min(width / 4, 1) * scene.half(side) * scene.parenchyma
     return (1 - free) * crowded - free * (emptied + vessels) + PLEURAL_LINE * (0.5 + 0.5 * air) * pleura
@@ -71,4 +71,5 @@ def pleural_thickening(scene: Scene, rng: np.random.Generator) -> np.ndarray:
     rind = smoothstep(thickness * along - anatomy.wall_distance, 0.15) * (anatomy.wall_distance > 0)
     rind = rind * smoothstep(anatomy.lateral - anatomy.midline_distance, 0.15)
     rind = rind * smoothstep(anatomy.midline_distance - anatomy.medial - 0.3, 0.8)
+    rind = rind * np.minimum(3 * anatomy.lung_window, 1)
     return scene.half(side) * rind * along * SOFT_TISSUE * uniform(rng, 2, 4)

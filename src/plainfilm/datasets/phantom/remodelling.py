@@ -8,13 +8,17 @@ import numpy as np
 
 from plainfilm.datasets.phantom.anatomy import lung_thickness
 from plainfilm.datasets.phantom.canvas import REPLACED_LUNG, SOFT_TISSUE, smoothstep, uniform
-from plainfilm.datasets.phantom.patient import Patient
+from plainfilm.datasets.phantom.patient import Pair, Patient
 from plainfilm.datasets.phantom.scene import Scene
 
 
 def large_heart(scene: Scene, rng: np.random.Generator) -> np.ndarray:
-    """Thickness map of the enlarged heart, a cardiothoracic ratio of .51 to .65."""
+    """Thickness map of the enlarged heart, a cardiothoracic ratio of .51 to .65.
+
+    On AP films, which magnify a normal heart to as much as .53, it is larger than that.
+    """
     ratio = uniform(rng, 0.51, 0.53 if scene.subtle else 0.65)
+    ratio = max(ratio, scene.patient.cardiothoracic_ratio + 0.04)
     return scene.anatomy.heart_of_width(ratio * sum(scene.patient.half_width))
 
 
@@ -30,12 +34,16 @@ def overinflate(patient: Patient, rng: np.random.Generator) -> Patient:
     return replace(
         patient,
         dome_y=(right + fall, left + fall),
-        dome_drop=tuple(flatness * drop for drop in patient.dome_drop),
-        dome_medial_drop=tuple(flatness * drop for drop in patient.dome_medial_drop),
+        dome_drop=_scaled(patient.dome_drop, flatness),
+        dome_medial_drop=_scaled(patient.dome_medial_drop, flatness),
         lung_depth=patient.lung_depth + uniform(rng, 0, 0.8),
         body_depth=patient.body_depth + 0.3,
         cardiothoracic_ratio=patient.cardiothoracic_ratio - uniform(rng, 0, 0.03),
     )
+
+
+def _scaled(pair: Pair, factor: float) -> Pair:
+    return pair[0] * factor, pair[1] * factor
 
 
 def emphysema(scene: Scene, rng: np.random.Generator) -> np.ndarray:
@@ -74,7 +82,7 @@ def fibrosis(scene: Scene, rng: np.random.Generator) -> np.ndarray:
     else:
         where = np.clip(-y / 8, 0, 1) * np.clip(1.3 - depth / 6, 0.2, 1)
     net = np.clip(1 - 1.6 * np.abs(scene.anatomy.ridges), 0, 1) ** 1.5
-    thickness = uniform(rng, 1.2, 3.6) * where * (0.95 * net + 0.22 + 0.08 * scene.anatomy.textures[0])
+    thickness = uniform(rng, 1.6, 3.6) * where * (0.95 * net + 0.22 + 0.08 * scene.anatomy.textures[0])
     return scene.parenchyma * REPLACED_LUNG * np.minimum(thickness, scene.lung)
 
 

@@ -40,7 +40,8 @@ def _ribs(patient: Patient, canvas: Canvas, outline: LungOutline, rng: np.random
     step = np.sqrt(along_x**2 + along_y**2 + np.gradient(z, axis=-1) ** 2)
     speed = np.hypot(along_x, along_y) + 1e-6
     normal_x, normal_y = -along_y / speed, along_x / speed
-    half = patient.rib_half_width * (1 + 0.12 * np.sin(theta)) * (1 - 0.25 * (number == 0) - 0.12 * (number > 8))
+    slim = 1 - 0.25 * (number == 0) - 0.12 * (number > 8)
+    half = patient.rib_half_width * (1 + 0.12 * np.sin(theta)) * slim
     # Where the band turns edge-on at the side, its width stays vertical.
     flat = np.clip(np.abs(along_x) / speed * 1.6, 0.25, 1)
     v, shell = _band(canvas, patient)
@@ -87,26 +88,25 @@ def _rib_fade(theta: np.ndarray, number: np.ndarray) -> np.ndarray:
     damped = 1 - np.where(number < 2, 0.8, 0.5) * np.sin(theta) ** 6
     cartilage = 1 - 0.5 * np.clip((theta - 1.7) / 0.7, 0, 1)
     deep = 1 - 0.14 * np.clip(number - 6, 0, 4)  # the lowest are thin
-    return deep * damped * cartilage * np.clip((end - theta) / 0.12, 0, 1)
+    behind = 1 + 0.3 * np.clip((1.5 - theta) / 0.6, 0, 1)
+    return behind * deep * damped * cartilage * np.clip((end - theta) / 0.12, 0, 1)
 
 
 def _clavicle(patient: Patient, canvas: Canvas, side: int) -> Masses:
     sign, tilt = SIGNS[side], patient.clavicle_tilt[side]
-    x, y, mass = tube(
-        [(sign * across + patient.rotation_shift * (across < 2), down) for across, down in clavicle_line(patient, tilt)],
-        [1.05, 0.75, 0.62, 0.6, 0.75],
-        canvas.pixels_per_cm,
-        hollow=0.72,
-        core=0.8,
-    )
+    path = [(sign * across, down) for across, down in clavicle_line(patient, tilt)]
+    path[0] = (path[0][0] + patient.rotation_shift, path[0][1])  # its inner end goes with the sternum
+    radii = (1.05, 0.75, 0.62, 0.6, 0.75)
+    x, y, mass = tube(path, radii, canvas.pixels_per_cm, hollow=0.72, core=0.8)
     return x, y, 0.85 * mass
 
 
 def clavicle_line(patient: Patient, tilt: float) -> list[tuple[float, float]]:
     """Return the middle line of a clavicle: (distance from the midline, y)."""
     start = -9.3 * patient.size + 0.4 * patient.clavicle_height
-    across, fall, tilting = (1.5, 4, 7.5, 11, 14, 16.3), (0.2, -0.1, -1.3, -2.6, -2.9, -2.6), (0, 0.2, 0.7, 1.1, 1.4, 1.5)
-    return [(x, start + y - tilt * t) for x, y, t in zip(across, fall, tilting, strict=True)]
+    across, fall = (1.5, 4, 7.5, 11, 14, 16.3), (0.2, -0.1, -1.3, -2.6, -2.9, -2.6)
+    rise = (0, 0.2, 0.7, 1.1, 1.4, 1.5)
+    return [(x, start + y - tilt * lift) for x, y, lift in zip(across, fall, rise, strict=True)]
 
 
 def _scapula(patient: Patient, canvas: Canvas, side: int) -> list[Masses]:
@@ -130,7 +130,10 @@ def _scapula(patient: Patient, canvas: Canvas, side: int) -> list[Masses]:
 def _blade(patient: Patient, canvas: Canvas, side: int, rng: np.random.Generator) -> np.ndarray:
     """Points of the scapula's thin blade: a triangle of .38 cm, as rows x, y, mass."""
     out, joint = patient.scapula_offset + patient.half_width[side], -10.5 * patient.size
-    corners = np.array([[out - 3.6, joint - 1], [out + 3.9, joint], [out + 0.2, joint + 12]]) * [SIGNS[side], 1]
+    corners = np.array([[out - 3.6, joint - 1], [out + 3.9, joint], [out + 0.2, joint + 12]]) * [
+        SIGNS[side],
+        1,
+    ]
     share = rng.random((int(68 * canvas.pixels_per_cm**2), 2))
     share = np.where(share.sum(1, keepdims=True) > 1, 1 - share, share)
     edge, other = corners[1] - corners[0], corners[2] - corners[0]
@@ -143,11 +146,12 @@ def _humerus(patient: Patient, canvas: Canvas) -> np.ndarray:
     """Both upper arms at once: a round head, a hollow shaft."""
     x, y = arm_joint(patient)
     swing = np.deg2rad(patient.arm_angle)
-    end = (x + np.sin(swing) * 30, y + np.cos(swing) * 30)
+    end = (x + np.sin(swing) * 50, y + np.cos(swing) * 50)
     across = arm_distance(patient, canvas)
     head = np.maximum(1 - ((across - x) ** 2 + (canvas.y - y) ** 2) / 2.4**2, 0)
-    shaft = capsule(across, canvas.y, (x, y), end, (1.25, 1.05)) - 0.8 * capsule(across, canvas.y, (x, y), end, (0.75, 0.6))
-    return np.maximum(1.1 * np.sqrt(head) * (0.4 + 0.6 * head), 0.8 * shaft)
+    bone = capsule(across, canvas.y, (x, y), end, (1.25, 1.05))
+    marrow = capsule(across, canvas.y, (x, y), end, (0.75, 0.6))
+    return np.maximum(1.1 * np.sqrt(head) * (0.4 + 0.6 * head), 0.65 * (bone - 0.8 * marrow))
 
 
 def arm_joint(patient: Patient) -> tuple[float, float]:

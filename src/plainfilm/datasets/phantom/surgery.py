@@ -7,11 +7,12 @@ import numpy as np
 from plainfilm.datasets.phantom.canvas import BONE, Canvas, tube
 from plainfilm.datasets.phantom.patient import Patient
 
+Stroke = tuple[list[tuple[float, float]], float, float]  # path, radius in cm, attenuation per cm
 METAL = 9.0  # attenuation per cm, of thin steel and titanium
 
 
 def draw_metal(patient: Patient, canvas: Canvas) -> np.ndarray | None:
-    """Return wires, clips and calcium as the thickness of bone that attenuates as much; None if none."""
+    """Return wires, clips and calcium in cm of bone that attenuates as much, or None."""
     rng = np.random.default_rng([patient.noise_seed, 4])
     strokes = _wires(patient, rng) if patient.has_sternotomy else []
     strokes += _clips(patient, rng)
@@ -25,7 +26,7 @@ def draw_metal(patient: Patient, canvas: Canvas) -> np.ndarray | None:
     return canvas.blur(canvas.splat(*np.concatenate(laid, axis=1)), 0.03)
 
 
-def _wires(patient: Patient, rng: np.random.Generator) -> list[tuple[list[tuple[float, float]], float, float]]:
+def _wires(patient: Patient, rng: np.random.Generator) -> list[Stroke]:
     """Six loops down the sternum, each closed by a twist."""
     wires = []
     for level in range(6):
@@ -38,9 +39,10 @@ def _wires(patient: Patient, rng: np.random.Generator) -> list[tuple[list[tuple[
     return wires
 
 
-def _clips(patient: Patient, rng: np.random.Generator) -> list[tuple[list[tuple[float, float]], float, float]]:
+def _clips(patient: Patient, rng: np.random.Generator) -> list[Stroke]:
     """A cluster of short bars: by the heart after a bypass, or in one armpit."""
-    x, y = (2.5, -3.0) if patient.has_sternotomy else (patient.half_width[0] * rng.choice([-0.9, 0.9]), -7.0)
+    armpit = (patient.half_width[0] * rng.choice([-0.9, 0.9]), -7.0)
+    x, y = (2.5, -3.0) if patient.has_sternotomy else armpit
     bars = []
     for _ in range(patient.clips):
         at, heading = rng.normal((x, y), 1.8), rng.uniform(0, np.pi)
@@ -49,7 +51,7 @@ def _clips(patient: Patient, rng: np.random.Generator) -> list[tuple[list[tuple[
     return bars
 
 
-def _calcium(patient: Patient) -> list[tuple[list[tuple[float, float]], float, float]]:
+def _calcium(patient: Patient) -> list[Stroke]:
     """The rim of the aortic knob, as an arc."""
     if patient.aortic_calcium == 0:
         return []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from plainfilm.datasets.phantom.patient import Patient
 
 TRUNK_ANGLES = (-95, -62, -35, -8, 18, 40, 62, 80)  # degrees below the horizontal, outwards
 TRUNK_RADII = (0.34, 0.36, 0.32, 0.3, 0.34, 0.42, 0.6, 0.5)
-SMALLEST = 0.045  # cm; finer branches are lost in the noise
+SMALLEST = 0.05  # cm; finer branches are lost in the noise
 CALIBRES = (0.0, 0.11, 0.2, 0.34, 9.0)  # cm; one blur for each class
 
 
@@ -37,7 +38,7 @@ def draw_vessels(patient: Patient, canvas: Canvas) -> np.ndarray:
         pieces.append(piece)
     x, y, radius, mass = (np.concatenate(column) for column in zip(*pieces, strict=True))
     thickness = np.zeros(canvas.shape, np.float32)
-    for thin, thick in zip(CALIBRES, CALIBRES[1:], strict=False):
+    for thin, thick in pairwise(CALIBRES):
         some = (radius >= thin) & (radius < thick)
         if some.any():
             blur = 0.5 * float(radius[some].mean())

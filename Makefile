@@ -1,0 +1,40 @@
+# The one task runner. Each target sets up what it needs: Python 3.11 or newer and make suffice.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test check format bench nightly clean
+
+demo: $(VENV)/demo.stamp  ## phantoms, predictions, explanations, scores: a page in demo/index.html
+	$(BIN)/plainfilm demo --out demo
+
+test: $(VENV)/test.stamp  ## every test that runs without an accelerator, in a few minutes
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not nightly"
+
+check: $(VENV)/test.stamp  ## style and types
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/mypy
+
+format: $(VENV)/test.stamp
+	$(BIN)/ruff check --fix src tests benchmarks
+	$(BIN)/ruff format src tests benchmarks
+
+bench: $(VENV)/test.stamp  ## speed as ratios against a peer, and the phantom against real films
+	$(BIN)/python -m pytest benchmarks -s --benchmark-disable-gc
+
+nightly: $(VENV)/test.stamp
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m nightly
+
+$(VENV)/demo.stamp: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --editable .
+	touch $@
+
+$(VENV)/test.stamp: $(VENV)/demo.stamp
+	$(PIP) --editable ".[test]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) demo build dist

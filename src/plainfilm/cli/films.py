@@ -1,0 +1,118 @@
+"""Going through films one by one, with a rule for those that cannot be used."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeVar
+
+from plainfilm.cli.console import progress
+from plainfilm.cli.options import OnError
+from plainfilm.errors import InputError, LabelError, NumericError, ResourceError
+from plainfilm.io.atomic import check_output_folder, sweep, write_text
+from plainfilm.radiograph import Radiograph
+
+Result = TypeVar("Result")
+
+FINISHED_WITH_EXCLUSIONS = 6
+
+
+@dataclass
+class Quarantine:
+    """Films that were left out, and how many of them are too many.
+
+    Attributes:
+        policy: Whether one bad film stops the run.
+        most: Share of films that may be left out.
+        reasons: Film id to reason.
+    """
+
+    policy: OnError
+    most: float
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def exit_code(self) -> int:
+        return FINISHED_WITH_EXCLUSIONS if self.reasons else 0
+
+    def exclude(self, id: str, error: InputError | LabelError | NumericError, total: int) -> None:
+        """Notes a film, or raises where the run must not go on.
+
+        Raises:
+            InputError: where more than the allowed share is excluded.
+        """
+        if self.policy is OnError.STOP:
+            raise error
+        self.reasons[id] = str(error)
+        if len(self.reasons) > self.most * total:
+            raise InputError(
+                f"{len(self.reasons)} of {total} films that cannot be used, the last because: {error}",
+                f"at most {self.most:.1%} excluded", "quarantine", "Raise --max-excluded to go on without them.",
+            ) from error  # fmt: skip
+
+    def save(self, out: Path | None) -> None:
+        """Writes ``excluded.csv`` into a folder, where there is one and it is needed."""
+        if out and self.reasons:
+            write_csv(out / "excluded.csv", ("id", "reason"), self.reasons.items())
+
+
+def open_output(out: Path) -> Path:
+    """Makes a folder for results and tries to write in it, before any work is done.
+
+    Raises:
+        ResourceError: where the folder above is missing, or either is read-only.
+    """
+    try:
+        out.mkdir(exist_ok=True)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ResourceError(reason, "an output folder whose parent exists and can be written", str(out)) from error
+    check_output_folder(out)
+    sweep(out)
+    return out
+
+
+def film_ids(paths: Sequence[Path]) -> list[str]:
+    """One id a film: its file name without suffix, or its path from the common folder where names repeat."""
+    counts = Counter(path.stem for path in paths)
+    if len(counts) == len(paths):
+        return [path.stem for path in paths]
+    full = [path.resolve() for path in paths]
+    root = Path(os.path.commonpath([path.parent for path in full]))
+    ids = [short.relative_to(root).with_suffix("").as_posix() for short in full]
+    return [path.relative_to(root).as_posix() if ids.count(id) > 1 else id for id, path in zip(ids, full, strict=True)]
+
+
+def each_film(
+    paths: Sequence[Path], label: str, work: Callable[[Radiograph], Result], quarantine: Quarantine
+) -> Iterator[Result]:
+    """Reads every film and passes it to ``work``; what fails is the quarantine's to judge."""
+    from plainfilm.io.read import read
+
+    for path, id in progress(list(zip(paths, film_ids(paths), strict=True)), label):
+        try:
+            result = work(replace(read(path), id=id))
+        except (InputError, LabelError, NumericError) as error:
+            quarantine.exclude(id, error, len(paths))
+        else:
+            yield result
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Writes a table atomically; a number that is NaN becomes an empty cell."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([_cell(value) for value in row] for row in rows)
+    write_text(path, text.getvalue().encode("utf-8", "replace").decode())
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, float):
+        return "" if value != value else f"{value:.6g}"
+    return value

@@ -1,0 +1,143 @@
+"""What the header of a DICOM radiograph says, checked.
+
+Text of an element is passed on only where it is a term of the standard: whatever
+else it holds may be the name of a patient that someone typed into the wrong field.
+"""
+
+from __future__ import annotations
+
+import math
+
+from pydicom import Dataset
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian
+
+from plainfilm.errors import InputError
+from plainfilm.io.codec import Encoding
+
+ELEMENTS = (
+    "SOPClassUID", "Modality", "ViewPosition", "PixelSpacing", "ImagerPixelSpacing", "BurnedInAnnotation",
+    "PresentationIntentType", "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration",
+    "NumberOfFrames", "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation",
+    "ModalityLUTSequence", "RescaleSlope", "RescaleIntercept", "VOILUTSequence", "VOILUTFunction",
+    "WindowCenter", "WindowWidth", "PresentationLUTShape", "PixelData",
+)  # fmt: skip
+
+MODALITIES = ("CR", "DX", "DR", "RG", "OT")
+VIEWS = {"PA": "PA", "AP": "AP", "LL": "LATERAL", "RL": "LATERAL", "LATERAL": "LATERAL"}
+
+_OTHER_MODALITIES = (
+    "CT", "MR", "US", "NM", "PT", "MG", "XA", "RF", "PX", "IO", "SR", "SEG", "PR", "KO", "REG", "ECG",
+    "RTIMAGE", "RTDOSE", "RTPLAN", "RTSTRUCT", "DOC", "SM", "OP", "OPT", "ES", "XC", "GM", "BMD",
+)  # fmt: skip
+# Computed and digital radiography, for presentation and processing, and secondary capture.
+_STORAGE = tuple(f"1.2.840.10008.5.1.4.1.1.{end}" for end in ("1", "1.1", "1.1.1", "7"))
+_GREY = ("MONOCHROME1", "MONOCHROME2")
+_COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
+_TERMS = {
+    "Modality": MODALITIES,
+    "ViewPosition": tuple(VIEWS),
+    "BurnedInAnnotation": ("YES", "NO"),
+    "PresentationLUTShape": ("IDENTITY", "INVERSE"),
+    "PresentationIntentType": ("FOR PRESENTATION", "FOR PROCESSING"),
+}
+
+
+def check_modality(dataset: Dataset, where: str) -> None:
+    """Refuses what is no radiograph; without a modality the storage class decides.
+
+    Raises:
+        InputError: for CT, MR, reports and other kinds of object.
+    """
+    modality = dataset.get("Modality")
+    storage = dataset.get("SOPClassUID")
+    if modality in MODALITIES or (not modality and (not storage or storage in _STORAGE)):
+        return
+    found = f"modality {modality}" if modality in _OTHER_MODALITIES else "another modality or kind of object"
+    raise InputError(found, f"a radiograph ({', '.join(MODALITIES)})", where)
+
+
+def encoding(dataset: Dataset, where: str) -> Encoding:
+    """How the pixels are stored.
+
+    Raises:
+        InputError: for a header without pixels, with several frames, or with a kind of
+            pixel that no radiograph has.
+    """
+    for keyword in ("Rows", "Columns", "PixelData"):
+        if keyword not in dataset:
+            found = f"a DICOM file without {keyword}"
+            raise InputError(found, "an image", where, "It may be cut off; export it again.")
+    frames = integer(dataset, "NumberOfFrames", 1)
+    if frames > 1:
+        raise InputError(f"{frames} frames", "a single one", where)
+    described = Encoding(
+        transfer_syntax=_transfer_syntax(dataset, where),
+        rows=integer(dataset, "Rows"),
+        columns=integer(dataset, "Columns"),
+        samples_per_pixel=integer(dataset, "SamplesPerPixel", 1),
+        bits_allocated=integer(dataset, "BitsAllocated"),
+        bits_stored=integer(dataset, "BitsStored", integer(dataset, "BitsAllocated")),
+        pixel_representation=integer(dataset, "PixelRepresentation", 0),
+        photometric_interpretation=str(dataset.get("PhotometricInterpretation", "")),
+        planar_configuration=integer(dataset, "PlanarConfiguration", 0),
+        pixel_vr=dataset["PixelData"].VR,
+    )
+    _check_pixels(described, integer(dataset, "HighBit", described.bits_stored - 1), where)
+    return described
+
+
+def _check_pixels(described: Encoding, high_bit: int, where: str) -> None:
+    samples, allocated, stored = described.samples_per_pixel, described.bits_allocated, described.bits_stored
+    if described.photometric_interpretation not in (_GREY if samples == 1 else _COLOUR):
+        raise InputError("pixels that are neither grey nor red, green, blue", " or ".join(_GREY), where)
+    if samples not in (1, 3) or allocated not in (8, 16) or not 1 <= stored <= allocated:
+        found = f"{samples} samples of {stored} bits in {allocated}"
+        raise InputError(found, "1 or 3 samples of up to 16 bits", where)
+    if high_bit != stored - 1:
+        raise InputError(f"{stored} stored bits under bit {high_bit}", f"bit {stored - 1}", where)
+
+
+def integer(dataset: Dataset, keyword: str, default: int | None = None) -> int:
+    """The value of an integer element; without a default an absent one is a TypeError."""
+    value = dataset.get(keyword)
+    return int(default if value is None and default is not None else value)
+
+
+def _transfer_syntax(dataset: Dataset, where: str) -> str:
+    """The transfer syntax; files without one are uncompressed, in the order of bytes that parsed."""
+    _, little_endian = dataset.original_encoding
+    plain = ExplicitVRLittleEndian if little_endian else ExplicitVRBigEndian
+    syntax = UID(dataset.file_meta.get("TransferSyntaxUID") or plain)
+    if syntax.is_private or not syntax.is_transfer_syntax:
+        raise InputError("an unknown transfer syntax", "one of the standard", where)
+    return str(syntax)
+
+
+def terms(dataset: Dataset) -> dict[str, str]:
+    """The coded elements whose value is a term of the standard."""
+    return {key: dataset[key].value for key, known in _TERMS.items() if dataset.get(key) in known}
+
+
+def spacing(dataset: Dataset) -> tuple[tuple[float, float] | None, dict[str, str]]:
+    """Millimetres (row, column) and the tag they are from: calibrated if there, else the detector's."""
+    for keyword in ("PixelSpacing", "ImagerPixelSpacing"):
+        value = dataset.get(keyword)
+        if value and len(value) == 2:
+            rows, columns = float(value[0]), float(value[1])
+            if 0 < rows < math.inf and 0 < columns < math.inf:
+                return (rows, columns), {keyword: f"{rows:g}\\{columns:g}"}
+    return None, {}
+
+
+def cautions(tags: dict[str, str]) -> tuple[str, ...]:
+    """What a user should know from the coded elements (`terms`)."""
+    found = []
+    if tags.get("BurnedInAnnotation") != "NO":
+        found.append(
+            "The file does not say that it is free of burned-in text; look before you share its pixels."
+        )
+    if "Modality" not in tags:
+        found.append("The file names no modality and was taken for a radiograph.")
+    if tags.get("PresentationIntentType") == "FOR PROCESSING":
+        found.append("The file holds raw values FOR PROCESSING, not a film as it is shown.")
+    return tuple(found)

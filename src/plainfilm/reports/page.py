@@ -1,0 +1,176 @@
+"""One HTML page that needs no other file: films, maps, probabilities, tables, warnings, provenance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+import plainfilm
+from plainfilm.attribution.explanation import Explanation, Status
+from plainfilm.attribution.picture import limits
+from plainfilm.io.atomic import write_text
+from plainfilm.metrics.intervals import Interval
+from plainfilm.radiograph import Radiograph
+from plainfilm.reports import figures, wording
+from plainfilm.reports.localisation import Score, by_finding, rows
+
+MOST_FILMS = 60
+"""Films that a page shows; with more it would be slow to open. Tables count all of them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Map:
+    """A map as a page shows it: ``values`` lie on the film at display size."""
+
+    method: str
+    target: str
+    unit: str
+    probability: float
+    is_flat: bool
+    values: np.ndarray
+    settings: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, explanation: Explanation) -> Map:
+        """The map of an explanation, without its film."""
+        return cls(
+            explanation.method, explanation.target, explanation.unit, explanation.probability,
+            explanation.status is Status.FLAT, figures.small_map(explanation), explanation.record()["settings"],
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One film with all that a page says of it, at display size.
+
+    Attributes:
+        id: The film's id, however strange.
+        facts: View, size and the like, ready to print.
+        pixels: ``(h, w)`` in [0, 1].
+        probabilities: Finding to probability.
+        maps: In the order of targets, then methods.
+        outlines: Finding to the border of its mask, as an SVG path.
+        present: Findings known to be present; None where nothing is known.
+        warnings: What the reader noticed.
+    """
+
+    id: str
+    facts: tuple[str, ...]
+    pixels: np.ndarray
+    probabilities: Mapping[str, float]
+    maps: tuple[Map, ...] = ()
+    outlines: Mapping[str, str] = field(default_factory=dict)
+    present: tuple[str, ...] | None = None
+    warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        film: Radiograph,
+        probabilities: Mapping[str, float],
+        explanations: Sequence[Explanation] = (),
+        masks: Mapping[str, np.ndarray] | None = None,
+        present: Sequence[str] | None = None,
+    ) -> Case:
+        """What a page keeps of a film; masks are bool ``(H, W)`` on the film's own grid."""
+        return cls(
+            film.id, wording.facts(film), figures.small(film.pixels), probabilities,
+            tuple(Map.of(explanation) for explanation in explanations),
+            {name: figures.outline(mask) for name, mask in (masks or {}).items()},
+            None if present is None else tuple(present), film.warnings,
+        )  # fmt: skip
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width at display size."""
+        return self.pixels.shape[0], self.pixels.shape[1]
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The findings that are explained, in order."""
+        return tuple(dict.fromkeys(m.target for m in self.maps))
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """What a page is made of.
+
+    Attributes:
+        title: Above everything.
+        model: Name of the model.
+        provenance: Label to value, printed at the end of the page.
+        cases: The films to show, at most ``MOST_FILMS`` of them.
+        films: How many films there were.
+        operating_points: Finding to the probability above which it is called present.
+        areas: Finding to AUROC.
+        scores: Of every map that could be scored.
+        maps: How many maps were made, and how many of them are flat.
+        truth: What the maps were scored against, in words.
+        excluded: Film id to the reason why it is not among the films.
+        warnings: Of all films, those not shown included.
+    """
+
+    title: str
+    model: str
+    provenance: Mapping[str, str]
+    cases: Sequence[Case]
+    films: int
+    operating_points: Mapping[str, float | None] = field(default_factory=dict)
+    areas: Mapping[str, Interval] = field(default_factory=dict)
+    scores: Sequence[Score] = ()
+    maps: tuple[int, int] = (0, 0)
+    truth: str = ""
+    excluded: Mapping[str, str] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
+
+    @property
+    def scales(self) -> dict[str, figures.Span]:
+        """Method to the range of its colours, one for all films, so that maps can be compared."""
+        values: dict[str, list[np.ndarray]] = {}
+        for shown in (m for case in self.cases for m in case.maps):
+            values.setdefault(shown.method, []).append(shown.values.ravel())
+        return {method: limits(np.concatenate(several)) for method, several in values.items()}
+
+
+def write_page(path: Path, report: Report) -> Path:
+    """Renders a report as one HTML file, atomically.
+
+    Everything that comes from outside is escaped, and no number that is not finite is written.
+
+    Raises:
+        ResourceError: where the folder cannot be written.
+    """
+    write_text(path, render(report))
+    return path
+
+
+def render(report: Report) -> str:
+    """The page as HTML."""
+    page = _environment().get_template("page.html.j2").render(
+        report=report, scales=report.scales, table=rows(report.scores), findings=by_finding(report.scores),
+        remarks=wording.remarks(report), version=plainfilm.__version__,
+        written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    )  # fmt: skip
+    # A file name that is not UTF-8 reaches Python as lone surrogates, which no file can hold.
+    return page.encode("utf-8", "replace").decode()
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters |= {
+        "number": wording.number, "range": wording.interval, "scale": wording.scale, "plain": wording.plain,
+        "percent": lambda value: f"{100 * min(max(value, 0), 1):.1f}%",
+    }  # fmt: skip
+    environment.globals |= {
+        "film_uri": figures.film_uri, "overlay_uri": figures.overlay_uri, "bar_stops": figures.bar_stops,
+    }  # fmt: skip
+    return environment

@@ -1,0 +1,141 @@
+"""What a report says in words: numbers, facts, and the sentences at its top."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import TYPE_CHECKING
+
+from plainfilm.metrics.intervals import Interval
+from plainfilm.radiograph import Radiograph
+from plainfilm.reports.localisation import BASELINES, CENTRE, FEWEST, RANDOM, by_finding, gain_over_centre, rows
+
+if TYPE_CHECKING:
+    from plainfilm.reports.page import Report
+
+MINUS, UNDEFINED = "\u2212", "\u2013"
+
+
+@dataclass(frozen=True)
+class Remark:
+    """A sentence at the top of a report; ``kind`` is "worry", "good" or "note"."""
+
+    kind: str
+    text: str
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """A number with a fixed count of decimals; a dash where there is none."""
+    if value is None or not isfinite(value):
+        return UNDEFINED
+    return f"{value:.{digits}f}".replace("-", MINUS)
+
+
+def interval(value: Interval) -> str:
+    """The limits of an interval, a dash where there are none."""
+    if value.status != "ok":
+        return UNDEFINED if value.status == "undefined" else value.status
+    return f"{number(value.low)} to {number(value.high)}"
+
+
+def scale(value: float) -> str:
+    """The end of a colour scale, two significant digits."""
+    return f"{value:.2g}".replace("-", MINUS) if isfinite(value) else UNDEFINED
+
+
+def plain(name: str) -> str:
+    """A finding as people write it."""
+    return name.replace("_", " ")
+
+
+def facts(film: Radiograph) -> tuple[str, ...]:
+    """View, size and pixel spacing of a film."""
+    view = (film.view,) if film.view else ()
+    spacing = (f"{film.spacing[0]:.3g} mm a pixel",) if film.spacing else ()
+    return (*view, f"{film.size[1]} × {film.size[0]} px", *spacing)
+
+
+def listed(names: Sequence[str]) -> str:
+    """ "A", "A and B", "A, B and C"."""
+    words = [plain(name) for name in names]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def remarks(report: Report) -> list[Remark]:
+    """The sentences a reader should see first, worries before comfort."""
+    found = [*_localisation(report), *_classification(report), *_films(report)]
+    return sorted(found, key=lambda remark: ("worry", "good", "note").index(remark.kind))
+
+
+def _localisation(report: Report) -> list[Remark]:
+    count, flat = report.maps
+    found = []
+    if flat:
+        found.append(Remark("worry", f"{flat} of {count} maps are flat: the score does not depend on the image there."))
+    if count and not report.scores:
+        text = "These maps are untested: without outlines of the findings nothing here says whether they are true."
+        found.append(Remark("worry", text))
+    if report.scores:
+        found += [_overall(report), *_per_finding(report)]
+    return found
+
+
+def _overall(report: Report) -> Remark:
+    table = {row.method: row.iou for row in rows(report.scores)}
+    methods = [name for name in table if name not in BASELINES]
+    best = max(methods, key=lambda name: table[name].value)
+    gain = gain_over_centre(report.scores, best)
+    numbers = (
+        f"{best} reaches a mean best-case IoU of {number(table[best].value)} ({interval(table[best])}), "
+        f"the centre prior {number(table[CENTRE].value)}, a random map {number(table[RANDOM].value)}"
+    )
+    if gain.low > 0:
+        return Remark("good", f"Over all {gain.n} outlined findings, {numbers}.")
+    return Remark("worry", f"No method beats the centre prior over all {gain.n} outlined findings: {numbers}.")
+
+
+def _per_finding(report: Report) -> list[Remark]:
+    unbeaten, few = [], []
+    for finding, table in by_finding(report.scores).items():
+        if table[0].iou.n < FEWEST:
+            few.append(finding)
+            continue
+        scores = [score for score in report.scores if score.finding == finding]
+        methods = [row.method for row in table if not row.is_baseline]
+        if not any(gain_over_centre(scores, method).low > 0 for method in methods):
+            unbeaten.append(finding)
+    found = []
+    if unbeaten:
+        text = f"No method beats the centre prior for {listed(unbeaten)}: do not read a map of these as a location."
+        found.append(Remark("worry", text))
+    if few:
+        found.append(Remark("note", f"Fewer than {FEWEST} outlines of {listed(few)}: too few to judge a method by."))
+    return found
+
+
+def _classification(report: Report) -> list[Remark]:
+    found = []
+    chance = [name for name, area in report.areas.items() if area.low <= 0.5]
+    unknown = [name for name, area in report.areas.items() if area.status != "ok"]
+    if chance:
+        text = f"On these films the model is not shown to be better than chance for {listed(chance)}."
+        found.append(Remark("worry", text))
+    if unknown:
+        text = f"The AUROC of {listed(unknown)} is undefined or without an interval: too few films with it."
+        found.append(Remark("note", text))
+    return found
+
+
+def _films(report: Report) -> list[Remark]:
+    found = []
+    if report.excluded:
+        total = report.films + len(report.excluded)
+        text = f"{len(report.excluded)} of {total} films could not be used and count nowhere; the reasons are below."
+        found.append(Remark("worry", text))
+    for text, films in Counter(report.warnings).most_common():
+        found.append(Remark("note", f"{films} of {report.films} films: {text}"))
+    if report.films > len(report.cases):
+        found.append(Remark("note", f"{len(report.cases)} of {report.films} films are shown; the tables count all."))
+    return found

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from plainfilm.attribution import Status, explain_films
+from plainfilm.attribution.explain import explain
+from plainfilm.attribution.registry import method_class, names
+from plainfilm.errors import ModelError
+from plainfilm.models.classifier import wrap
+from plainfilm.radiograph import Radiograph
+
+
+@pytest.fixture
+def model(small):
+    return wrap(small, ("Mass", "Nodule", "Effusion"), 16)
+
+
+def film(seed: int, height: int = 40, width: int = 30) -> Radiograph:
+    return Radiograph(np.random.default_rng(seed).random((height, width), dtype=np.float32), f"film-{seed}")
+
+
+@pytest.mark.parametrize("method", names())
+def test_every_registered_method_explains(method, model):
+    one = explain(model, film(0), "Nodule", method=method)
+    assert one.status is Status.OK
+    assert one.unit
+    assert one.method == method
+    assert one.on_film().shape == (40, 30)
+    assert one.evidence_on_film().min() >= 0
+    assert one.probability == pytest.approx(model.predict(film(0))["Nodule"], abs=1e-6)
+
+
+def test_films_in_one_call_equal_films_one_by_one(model):
+    films = [film(1), film(2, 25, 50)]
+    several = explain_films(model, films, ["Mass", 2], "grad-cam", layer="second")
+    for each, one, target in zip(several, films, ["Mass", "Effusion"], strict=True):
+        alone = explain(model, one, target, layer="second")
+        assert each.target == target
+        assert each.placement == alone.placement
+        np.testing.assert_allclose(each.map, alone.map, rtol=1e-5, atol=1e-7)
+
+
+def test_a_map_lies_where_the_model_looked(small):
+    """A film that is cropped: outside the crop the map is 0, inside it is the map."""
+    model = wrap(small, ("a", "b", "c"), 16, fit="centre_crop")
+    one = explain(model, film(3, 32, 16), "a", method="gradient")
+    on_film = one.on_film()
+    assert not on_film[:8].any()
+    assert not on_film[24:].any()
+    np.testing.assert_allclose(on_film[8:24], one.map, rtol=1e-5, atol=1e-7)
+
+
+def test_a_constant_film_is_explained_without_nan(model):
+    flat = Radiograph(np.full((20, 20), 0.5, np.float32))
+    assert np.isfinite(explain(model, flat, "Mass").map).all()
+
+
+def test_a_network_that_ignores_the_film_is_flat():
+    network = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+    network[0].weight.data.zero_()
+    one = explain(wrap(network, ("a", "b"), 16), film(4), "a", method="gradient")
+    assert one.status is Status.FLAT
+    assert "constant" in one.status.sentence
+    assert not one.map.any()
+
+
+def test_unknown_names_are_answered_with_known_ones(model):
+    with pytest.raises(ModelError, match=r"'Nodul'.*Nodule"):
+        explain(model, film(0), "Nodul")
+    with pytest.raises(ModelError, match=r"'gradcam'.*grad-cam"):
+        explain(model, film(0), "Mass", method="gradcam")
+    with pytest.raises(ModelError, match=r"setting 'step'.*steps"):
+        explain(model, film(0), "Mass", method="integrated-gradients", step=3)
+    with pytest.raises(ModelError, match="known method"):
+        method_class("lime")

@@ -12,9 +12,10 @@ from pydicom import Dataset, FileMetaDataset
 from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian, generate_uid
 
 Writer = Callable[..., Path]
+Builder = Callable[..., Dataset]
 
 
-def build(stored: np.ndarray, bits: int | None = None, **elements: Any) -> Dataset:
+def _build(stored: np.ndarray, bits: int | None = None, **elements: Any) -> Dataset:
     """A CR data set with these stored values ``(H, W)`` or ``(H, W, 3)``."""
     dataset = Dataset()
     dataset.SOPClassUID, dataset.SOPInstanceUID = ComputedRadiographyImageStorage, generate_uid()
@@ -40,11 +41,19 @@ def build(stored: np.ndarray, bits: int | None = None, **elements: Any) -> Datas
 
 
 @pytest.fixture
+def build() -> Builder:
+    """Makes a data set of stored values; see `_build`."""
+    return _build
+
+
+@pytest.fixture
 def write_dicom(tmp_path: Path) -> Writer:
     """Writes a data set made by `build`, optionally compressed, and returns its path."""
 
-    def write(stored: np.ndarray, bits: int | None = None, syntax: str | None = None, **elements: Any) -> Path:
-        dataset = build(stored, bits, **elements)
+    def write(
+        stored: np.ndarray, bits: int | None = None, syntax: str | None = None, **elements: Any
+    ) -> Path:
+        dataset = _build(stored, bits, **elements)
         if syntax:
             dataset.compress(syntax, generate_instance_uid=False)
         path = tmp_path / "film.dcm"

@@ -14,6 +14,9 @@ from PIL import Image
 from plainfilm.errors import InputError
 from plainfilm.io.read import read
 
+# Pillow warns of what it then fails on.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+
 
 def save(path: Path, values: np.ndarray, **options: object) -> Path:
     Image.fromarray(values).save(path, **options)
@@ -167,10 +170,10 @@ def test_several_frames_are_refused(tmp_path: Path, noise: np.ndarray, suffix: s
         read(tmp_path / f"a.{suffix}")
 
 
-@pytest.mark.parametrize("suffix", ["jpg", "png", "tif"])
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.tif", "packed.tif"])
 @pytest.mark.parametrize("orientation", range(2, 9))
 def test_the_orientation_of_a_photograph_is_applied_and_recorded(
-    tmp_path: Path, suffix: str, orientation: int
+    tmp_path: Path, name: str, orientation: int
 ) -> None:
     upright = np.zeros((16, 32), np.uint8)
     upright[:8, :16] = 255  # the quarter at the top left is white
@@ -181,7 +184,8 @@ def test_the_orientation_of_a_photograph_is_applied_and_recorded(
     }[orientation]  # fmt: skip
     exif = Image.Exif()
     exif[274] = orientation
-    film = read(save(tmp_path / f"a.{suffix}", np.ascontiguousarray(stored), exif=exif))
+    packing = {"compression": "tiff_lzw"} if name == "packed.tif" else {}
+    film = read(save(tmp_path / name, np.ascontiguousarray(stored), exif=exif, **packing))
     np.testing.assert_allclose(film.pixels, upright / 255, atol=0.02)
     assert film.tags["Orientation"] == orientation
     assert film.size == (16, 32)
@@ -208,7 +212,7 @@ def test_a_truncated_file_is_refused_with_name_and_byte_count(
 def test_every_flipped_bit_of_a_png_is_noticed(tmp_path: Path, noise: np.ndarray) -> None:
     whole = save(tmp_path / "a.png", noise).read_bytes()
     path = tmp_path / "flipped.png"
-    for position in range(8, len(whole), 41):
+    for position in range(8, len(whole), 83):
         damaged = bytearray(whole)
         damaged[position] ^= 1 << position % 8
         path.write_bytes(damaged)
@@ -217,13 +221,11 @@ def test_every_flipped_bit_of_a_png_is_noticed(tmp_path: Path, noise: np.ndarray
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "tif"])
-def test_damage_anywhere_raises_nothing_but_our_error(
-    tmp_path: Path, noise: np.ndarray, suffix: str
-) -> None:
+def test_damage_anywhere_raises_nothing_but_our_error(tmp_path: Path, noise: np.ndarray, suffix: str) -> None:
     whole = save(tmp_path / f"a.{suffix}", noise[:16, :16]).read_bytes()
     random = np.random.default_rng(0)
     path = tmp_path / f"damaged.{suffix}"
-    for _ in range(300):
+    for _ in range(80):
         damaged = bytearray(whole)
         for position in random.integers(0, min(len(whole), 400), 3):
             damaged[position] = random.integers(256)

@@ -37,7 +37,12 @@ def test_an_empty_file_is_named_as_such(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "got"),
-    [("absent.png", "no such file"), ("", "a folder"), ("nul\0.png", "cannot be opened"), ("x" * 300, "cannot")],
+    [
+        ("absent.png", "no such file"),
+        ("", "a folder"),
+        ("nul\0.png", "cannot be opened"),
+        ("x" * 300, "cannot"),
+    ],
 )
 def test_paths_that_are_no_file_are_refused(tmp_path: Path, name: str, got: str) -> None:
     with pytest.raises(InputError, match=got):

@@ -1,7 +1,8 @@
-"""plainfilm predict: the probabilities of each finding."""
+"""plainfilm predict: the probability of each finding."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,10 +14,10 @@ from plainfilm.cli.films import Quarantine, each_film, open_output, write_csv
 from plainfilm.cli.options import AsJson, ErrorPolicy, Films, MaxExcluded, Model, OnError
 
 if TYPE_CHECKING:
-    from plainfilm.models.classifier import Classifier
-    from plainfilm.radiograph import Radiograph
+    from plainfilm.reports.collector import Collector, Prediction
 
-    Prediction = tuple[Radiograph, dict[str, float]]
+COLUMNS = 6
+"""Findings across a table on the screen, the likeliest first; the CSV has all."""
 
 
 def predict(
@@ -30,15 +31,84 @@ def predict(
     """Print the probability of each finding in each film."""
     if out:
         open_output(out)
+    # Here, because help must not wait for torch.
     from plainfilm.io.scan import find_films
-    from plainfilm.reports.page import MOST_FILMS, Case
+    from plainfilm.reports.collector import Collector
 
     paths = find_films(films)
-    classifier = pf.load(model)
+    collector = Collector(pf.load(model))
     quarantine = Quarantine(on_error, max_excluded)
-    cases, rows, warnings = [], [], []
-    for film, found in each_film(paths, "Predicting", lambda film: (film, classifier.predict(film)), quarantine):
-        rows.append((film.id, found, film.warnings))
-        warnings.extend(film.warnings)
-        if out and len(cases) < MOST_FILMS:
-            cases.append(Case.of(film, found))
+    for _ in each_film(paths, "Predicting", lambda film: collector.add(film, collector.model.predict(film)), quarantine):
+        pass
+    if out:
+        _save(out, collector, quarantine)
+    if as_json:
+        print_json(as_record(collector, quarantine))
+    else:
+        _show(collector.predictions, collector.model.operating_points)
+    _say_where(out, quarantine)
+    raise typer.Exit(quarantine.exit_code)
+
+
+def save_predictions(out: Path, predictions: Sequence[Prediction], findings: Sequence[str]) -> None:
+    """Writes ``predictions.csv``: one row a film, one column a finding."""
+    rows = [(p.id, *(p.probabilities[name] for name in findings)) for p in predictions]
+    write_csv(out / "predictions.csv", ("id", *findings), rows)
+
+
+def as_record(collector: Collector, quarantine: Quarantine) -> dict[str, object]:
+    """Predictions for machines."""
+    return {
+        "model": collector.model.card.get("name"),
+        "sha256": collector.model.card.get("sha256"),
+        "operating_points": collector.model.operating_points,
+        "films": [
+            {"id": p.id, "probabilities": dict(p.probabilities), "warnings": list(p.warnings)}
+            for p in collector.predictions
+        ],
+        "excluded": [{"id": id, "reason": reason} for id, reason in quarantine.reasons.items()],
+    }
+
+
+def _save(out: Path, collector: Collector, quarantine: Quarantine) -> None:
+    from plainfilm.reports.page import write_page
+
+    save_predictions(out, collector.predictions, collector.model.findings)
+    quarantine.save(out)
+    report = collector.report("Predictions", command_line(), excluded=quarantine.reasons)
+    write_page(out / "index.html", report)
+
+
+def _show(predictions: Sequence[Prediction], points: Mapping[str, float | None]) -> None:
+    if len(predictions) == 1:
+        (only,) = predictions
+        return print_table(("finding", "probability", "operating point", ""), _one_film(only, points), title=only.id)
+    rows = [(p.id, *_likeliest(p, points)) for p in predictions]
+    print_table(("film", "likeliest findings", *[""] * (COLUMNS - 1)), rows)
+    say("* above the model's operating point")
+
+
+def _one_film(prediction: Prediction, points: Mapping[str, float | None]) -> list[tuple[str, str, str, str]]:
+    rows = []
+    for name, p in _sorted(prediction):
+        point = points.get(name)
+        called = "present" if point is not None and p >= point else ""
+        rows.append((name, f"{p:.3f}", "–" if point is None else f"{point:.3f}", called))
+    return rows
+
+
+def _likeliest(prediction: Prediction, points: Mapping[str, float | None]) -> list[str]:
+    first = _sorted(prediction)[:COLUMNS]
+    cells = [f"{name} {p:.2f}{'*' if p >= (points.get(name) or 2) else ''}" for name, p in first]
+    return cells + [""] * (COLUMNS - len(cells))
+
+
+def _sorted(prediction: Prediction) -> list[tuple[str, float]]:
+    return sorted(prediction.probabilities.items(), key=lambda item: -item[1])
+
+
+def _say_where(out: Path | None, quarantine: Quarantine) -> None:
+    if quarantine.reasons:
+        say(f"{len(quarantine.reasons)} films excluded")
+    if out:
+        say(f"Page: {out / 'index.html'}")

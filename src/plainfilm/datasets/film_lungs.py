@@ -130,11 +130,12 @@ def _halves(lungs: np.ndarray, film: str) -> tuple[tuple[np.ndarray, np.ndarray]
     """The lungs left and right of the emptiest column in the middle, and the midline."""
     columns = np.flatnonzero(lungs.any(axis=0))
     if columns.size:
-        span = columns[-1] - columns[0]
-        first, last = columns[0] + span // 3, columns[-1] - span // 3
-        split = first + int(np.argmin(ndimage.uniform_filter1d(lungs.sum(axis=0), 5)[first : last + 1]))
+        third = (columns[-1] - columns[0]) // 3
+        heights = ndimage.uniform_filter1d(lungs.sum(axis=0), 5)
+        split = columns[0] + third + int(np.argmin(heights[columns[0] + third : columns[-1] - third + 1]))
         halves = _largest(lungs, slice(None, split)), _largest(lungs, slice(split, None))
-        if min(half.mean() for half in halves) >= LEAST_LUNG:
+        is_gap = heights[split] < heights.max() / 2
+        if is_gap and min(half.mean() for half in halves) >= LEAST_LUNG:
             centres = [float(np.nonzero(half)[1].mean()) for half in halves]
             return halves, sum(centres) / 2
     raise InputError("a lung mask without two lungs", f"{LEAST_LUNG:.0%} of the film in each half", film)

@@ -65,7 +65,8 @@ def plant(
     site = _Site.of(radiograph, lungs.astype(bool), seed)
     name = SUPPORT_DEVICES if finding in DEVICES else finding
     for attempt in range(MOST_ATTEMPTS):
-        planted = _planted(site, finding, np.random.default_rng([seed, PLANTABLE.index(finding), attempt]))
+        rng = np.random.default_rng([seed, 1 + PLANTABLE.index(finding), 1 + attempt])
+        planted = _planted(site, finding, rng)
         if planted.contrast >= FAINTEST_CONTRAST:
             is_opacity = finding in RECIPES and RECIPES[finding].is_opacity
             return Study(

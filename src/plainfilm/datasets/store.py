@@ -65,9 +65,9 @@ class FilmStore:
                 np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
                 for name in ("images", "labels", "lungs")
             )
+            return cls(images, labels, lungs, tuple(meta["targets"]), tuple(meta["patients"]))
         except (OSError, ValueError, KeyError) as error:
             raise ArtifactError(f"{error}", "a film store", folder.name, "Delete the folder; it is made again.") from error
-        return cls(images, labels, lungs, tuple(meta["targets"]), tuple(meta["patients"]))
 
 
 def store_of(

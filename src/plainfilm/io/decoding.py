@@ -72,7 +72,8 @@ class Codec:
 
     def _answer(self, data: bytes, encoding: Encoding) -> tuple[dict[str, Any], bytes]:
         process, started = self._running(), time.monotonic()
-        assert process.stdin and process.stdout  # both were asked to be pipes
+        assert process.stdin  # both were asked to be pipes
+        assert process.stdout
         # Killing it ends the read below, which no time limit could on every platform.
         overdue = threading.Timer(self.seconds, process.kill)
         overdue.start()

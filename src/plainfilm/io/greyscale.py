@@ -6,15 +6,14 @@ for each value that the stored bits can hold, at most 65536, and then looked up.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from pydicom import Dataset
-from pydicom.pixels.processing import apply_modality_lut, apply_voi
 
 from plainfilm.errors import InputError
 from plainfilm.io.codec import Encoding
+from plainfilm.io.header import numbers
 
 FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 
@@ -37,7 +36,7 @@ class Curve:
     def __call__(self, stored: np.ndarray) -> np.ndarray:
         """float32 grey of stored values; bits above those declared are ignored."""
         unsigned = np.dtype(f"u{stored.dtype.itemsize}")
-        return self.grey[stored.view(unsigned) & unsigned.type(len(self.grey) - 1)]
+        return self.grey[stored.astype(unsigned) & unsigned.type(len(self.grey) - 1)]
 
 
 def curve(dataset: Dataset, encoding: Encoding, where: str) -> Curve:
@@ -54,11 +53,10 @@ def curve(dataset: Dataset, encoding: Encoding, where: str) -> Curve:
     codes = np.arange(2**encoding.bits_stored)
     if encoding.pixel_representation:
         codes = np.where(codes < len(codes) // 2, codes, codes - len(codes))
-    values = np.asarray(apply_modality_lut(codes, dataset), dtype=np.float64)
+    values, low, high = _modality(dataset, codes, where)
     if not np.isfinite(values).all() or values.min() == values.max():
         raise InputError("a rescaling that maps all values to one", "a usable slope or table", where)
-    low, high = _range(dataset, "ModalityLUTSequence", values)
-    grey, voi, warnings = _voi(dataset, values, low, high)
+    grey, voi, warnings = _voi(dataset, values, low, high, where)
     inverse = dataset.get("PresentationLUTShape") == "INVERSE"
     negative = encoding.photometric_interpretation == "MONOCHROME1"
     if inverse and not negative:
@@ -66,23 +64,45 @@ def curve(dataset: Dataset, encoding: Encoding, where: str) -> Curve:
     return Curve((1 - grey if negative or inverse else grey).astype(np.float32), voi, warnings)
 
 
-def _range(dataset: Dataset, sequence: str, values: np.ndarray) -> tuple[float, float]:
-    """Lowest and highest possible value: of the table's declared bits, else of the values."""
-    tables = dataset.get(sequence)
-    if not tables:
-        return float(values.min()), float(values.max())
-    return 0.0, 2.0 ** int(tables[0].LUTDescriptor[2]) - 1
+def _modality(dataset: Dataset, codes: np.ndarray, where: str) -> tuple[np.ndarray, float, float]:
+    """Values after table or slope, with the lowest and highest that these can give."""
+    tables = dataset.get("ModalityLUTSequence")
+    if tables:
+        values, top = _looked_up(tables[0], codes, where)
+        return values, 0.0, top
+    slope = float(dataset.get("RescaleSlope", 1))
+    values = codes * slope + float(dataset.get("RescaleIntercept", 0))
+    return values, float(values.min()), float(values.max())
+
+
+def _looked_up(table: Dataset, values: np.ndarray, where: str) -> tuple[np.ndarray, float]:
+    """Entries of a table (C.11.1.1.1, C.11.2.1.1), with the highest that its bits can hold.
+
+    Values before the first mapped one take the first entry, those beyond the last the last.
+    Not pydicom's function, whose index overflows where a table is shorter than the range of values.
+    """
+    count, first, bits = (int(number) for number in table.LUTDescriptor)
+    count = count or 65536
+    if first > 32767 and values.min() < 0:  # a negative number under an unsigned VR
+        first -= 65536
+    data = table.LUTData
+    words = np.frombuffer(data, "<u2") if isinstance(data, bytes) else np.asarray(data, "<u2").ravel()
+    # Tables of 8 bits may hold two entries a word.
+    entries = words if len(words) >= count else words.view(np.uint8)
+    if len(entries) < count or not 1 <= bits <= 16:
+        raise InputError(f"a table of {len(words)} words", f"{count} entries of 1 to 16 bits", where)
+    index = np.clip(np.rint(values).astype(np.int64) - first, 0, count - 1)
+    return entries[index].astype(np.float64), 2.0**bits - 1
 
 
 def _voi(
-    dataset: Dataset, values: np.ndarray, low: float, high: float
+    dataset: Dataset, values: np.ndarray, low: float, high: float, where: str
 ) -> tuple[np.ndarray, str, tuple[str, ...]]:
     tables = dataset.get("VOILUTSequence")
     if tables:
-        shown = apply_voi(np.rint(values).astype(np.int64), dataset)
-        low, high = _range(dataset, "VOILUTSequence", shown)
-        return _stretched(shown, low, high), "LUT", _several(len(tables), "VOI tables")
-    centres, widths = _numbers(dataset.get("WindowCenter")), _numbers(dataset.get("WindowWidth"))
+        shown, top = _looked_up(tables[0], values, where)
+        return _stretched(shown, 0.0, top), "LUT", _several(len(tables), "VOI tables")
+    centres, widths = numbers(dataset, "WindowCenter"), numbers(dataset, "WindowWidth")
     function = dataset.get("VOILUTFunction", "LINEAR")
     warnings: tuple[str, ...] = ()
     if function not in FUNCTIONS:
@@ -120,11 +140,3 @@ def _stretched(values: np.ndarray, low: float, high: float) -> np.ndarray:
 
 def _several(count: int, what: str) -> tuple[str, ...]:
     return (f"The first of {count} {what} is used.",) if count > 1 else ()
-
-
-def _numbers(value: float | Iterable[float] | None) -> list[float]:
-    """A DS element as a list: pydicom gives None, one number or several."""
-    if value is None:
-        return []
-    numbers = [float(number) for number in (value if isinstance(value, Iterable) else (value,))]
-    return numbers if np.isfinite(numbers).all() else []

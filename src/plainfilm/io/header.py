@@ -7,6 +7,7 @@ else it holds may be the name of a patient that someone typed into the wrong fie
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from pydicom import Dataset
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian
@@ -103,6 +104,15 @@ def integer(dataset: Dataset, keyword: str, default: int | None = None) -> int:
     return int(default if value is None and default is not None else value)
 
 
+def numbers(dataset: Dataset, keyword: str) -> list[float]:
+    """The values of a decimal element: none, one or several; none where one is not finite."""
+    value = dataset.get(keyword)
+    if value is None:
+        return []
+    found = [float(number) for number in (value if isinstance(value, Iterable) else (value,))]
+    return found if all(map(math.isfinite, found)) else []
+
+
 def _transfer_syntax(dataset: Dataset, where: str) -> str:
     """The transfer syntax; files without one are uncompressed, in the order of bytes that parsed."""
     _, little_endian = dataset.original_encoding
@@ -121,11 +131,9 @@ def terms(dataset: Dataset) -> dict[str, str]:
 def spacing(dataset: Dataset) -> tuple[tuple[float, float] | None, dict[str, str]]:
     """Millimetres (row, column) and the tag they are from: calibrated if there, else the detector's."""
     for keyword in ("PixelSpacing", "ImagerPixelSpacing"):
-        value = dataset.get(keyword)
-        if value and len(value) == 2:
-            rows, columns = float(value[0]), float(value[1])
-            if 0 < rows < math.inf and 0 < columns < math.inf:
-                return (rows, columns), {keyword: f"{rows:g}\\{columns:g}"}
+        found = numbers(dataset, keyword)
+        if len(found) == 2 and min(found) > 0:
+            return (found[0], found[1]), {keyword: f"{found[0]:g}\\{found[1]:g}"}
     return None, {}
 
 

@@ -16,11 +16,6 @@ _MARKS: tuple[tuple[bytes, Kind], ...] = (
     (b"II+\x00", "tiff"),
     (b"MM\x00+", "tiff"),
     (b"\x93NUMPY", "npy"),
-    # DICOM without its preamble, as old archives hold it: group 0002 or 0008 comes first.
-    (b"\x02\x00\x00\x00", "dicom"),
-    (b"\x08\x00\x00\x00", "dicom"),
-    (b"\x08\x00\x05\x00", "dicom"),
-    (b"\x08\x00\x08\x00", "dicom"),
 )
 
 
@@ -28,6 +23,9 @@ def kind_of(head: bytes) -> Kind | None:
     """The format of a file that begins with ``head`` (``HEAD`` bytes), None where no film begins so."""
     # DICOM first: its preamble is free, and some writers make it look like a TIFF.
     if head[128:132] == b"DICM":
+        return "dicom"
+    # Old archives hold it without preamble; then an element of group 0002 or 0008 comes first.
+    if head[:2] in (b"\x02\x00", b"\x08\x00") and head[3:4] == b"\x00":
         return "dicom"
     return next((kind for mark, kind in _MARKS if head.startswith(mark)), None)
 

@@ -18,6 +18,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageFile, ImageOps
@@ -29,7 +30,7 @@ from plainfilm.errors import InputError
 from plainfilm.io.rules import Colour, check_size, grey, notices
 from plainfilm.radiograph import Radiograph
 
-_PARSERS: dict[str, Callable[[Path], ImageFile.ImageFile]] = {
+_PARSERS: dict[str, Callable[[BinaryIO], ImageFile.ImageFile]] = {
     "png": PngImageFile, "jpeg": jpeg_factory, "tiff": TiffImageFile,
 }  # fmt: skip
 # What Pillow's and NumPy's parsers raise on damaged files; a fuzz test keeps the list complete.
@@ -47,8 +48,9 @@ def read_image(path: Path, kind: str, colour: Colour, max_pixels: int) -> Radiog
     """Reads a PNG, JPEG or TIFF file; see `plainfilm.io.read.read`."""
     where = str(path)
     try:
-        # Image.open would first check the size against a limit of its own.
-        with _PARSERS[kind](path) as image:
+        # Not Image.open, which has its own limit of size; and a file, not its name, for by name
+        # Pillow maps plain TIFF into memory and then scrambles those on their side.
+        with path.open("rb") as file, _PARSERS[kind](file) as image:
             check_size(image.height, image.width, max_pixels, where)
             bits = _bits(image, path)
             if kind == "png":

@@ -25,7 +25,6 @@ def read(path: str | os.PathLike[str], colour: Colour = None, max_pixels: int = 
         colour: What to do with three unequal channels: None refuses, "luma" weighs
             them by ITU-R BT.601.
         max_pixels: Larger films are refused by their header, before decoding.
-            Pillow refuses rasters above 178 million whatever is said here.
 
     Returns:
         A radiograph, pixels float32 ``(H, W)`` in [0, 1], white = dense.

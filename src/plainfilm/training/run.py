@@ -78,12 +78,13 @@ class BestNetwork(lightning.Callback):
     def __init__(self, out: Path, save: Callable[[int, float], Any]) -> None:
         out.mkdir(parents=True, exist_ok=True)
         self.save = save
-        self.best = -math.inf
+        self.best: float | None = None
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         score = float(trainer.callback_metrics[pl_module.score])
-        if trainer.is_global_zero and score > self.best:
-            self.best = score
+        # An undefined score (a part without positives) beats nothing, but a run never ends without a network.
+        if trainer.is_global_zero and (self.best is None or score > self.best):
+            self.best = score if math.isfinite(score) else -math.inf
             self.save(trainer.current_epoch + 1, score)
 
 
@@ -141,7 +142,7 @@ def _card(recipe: Recipe, epoch: int, score: float) -> dict[str, Any]:
         "name": recipe.name,
         "recipe": recipe.model_dump(mode="json"),
         "epoch": epoch,
-        "validation_auroc": round(score, 4),
+        "validation_auroc": round(score, 4) if math.isfinite(score) else None,
         "licence": "Apache-2.0",
         "torch": torch.__version__,
     }

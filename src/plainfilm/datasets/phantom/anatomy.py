@@ -107,7 +107,10 @@ def build_anatomy(patient: Patient, canvas: Canvas) -> Anatomy:
     lungs = build_lungs(patient, canvas)
     heart_of_width = partial(draw_heart, patient, canvas)
     heart_width = patient.cardiothoracic_ratio * sum(patient.half_width)
-    bone, metal = draw_skeleton(patient, canvas, lungs.outline), draw_metal(patient, canvas)
+    body = draw_body(patient, canvas, lungs)
+    # No bone outside the skin, however the shoulders were drawn.
+    bone = draw_skeleton(patient, canvas, lungs.outline) * np.clip(body / 2 - 0.5, 0, 1)
+    metal = draw_metal(patient, canvas)
     return Anatomy(
         canvas=canvas,
         outline=lungs.outline,
@@ -126,7 +129,7 @@ def build_anatomy(patient: Patient, canvas: Canvas) -> Anatomy:
         great_vessels=draw_great_vessels(patient, canvas),
         hila=draw_hila(patient, canvas),
         vessels=draw_vessels(patient, canvas),
-        body=draw_body(patient, canvas, lungs),
+        body=body,
         air=draw_airways(patient, canvas) + draw_gas(patient, canvas, lungs),
         bone=bone if metal is None else bone + metal,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
@@ -72,7 +74,7 @@ def _shoulder_line(patient: Patient, side: int) -> np.ndarray:
     arm = patient.half_width[0] + 6.6 + 0.4 * patient.habitus
     shrug = patient.clavicle_height + 0.35 * patient.clavicle_tilt[side]
     across = [-1, neck - 0.8, neck + 0.4, neck + 3, 11, 15.5, arm - 1, arm + 2.5, 41]
-    down = [-40, -30, -20.2 + 0.5 * shrug, -17.4 + 0.5 * shrug, -15.9 + 0.4 * shrug, -14.7, -13.2, -8.5, 0]
+    down = [-40, -30, -20.2 + 0.5 * shrug, -17.4 + 0.5 * shrug, -15.9 + 0.4 * shrug, -15.4, -14.2, -9.5, 0]
     return PchipInterpolator(across, down)(np.abs(RULER))
 
 
@@ -86,8 +88,8 @@ def _arms(patient: Patient, canvas: Canvas) -> np.ndarray:
     """Upper arms: muscle within fat."""
     x, y = arm_joint(patient)
     start = (x - 0.8 - 0.6 * patient.scapula_offset, y + 1.2 * patient.size)
-    swing = np.deg2rad(patient.arm_angle)
-    end = (start[0] + 50 * np.sin(swing), start[1] + 50 * np.cos(swing))
+    swing = math.radians(patient.arm_angle)
+    end = (start[0] + 50 * math.sin(swing), start[1] + 50 * math.cos(swing))
     across, plump = arm_distance(patient, canvas), 0.5 * patient.habitus
     skin = capsule(across, canvas.y, start, end, (4.3 + plump, 3.6 + plump))
     muscle = capsule(across, canvas.y, start, end, (3.6 + 0.3 * plump, 2.7 + 0.2 * plump))

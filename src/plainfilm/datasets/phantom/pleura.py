@@ -31,11 +31,7 @@ def effusion(scene: Scene, rng: np.random.Generator) -> np.ndarray:
     share = 0.95 * smoothstep(y - surface - 0.8, edge)
     if scene.patient.is_ap and rng.random() < 0.5:
         share = np.maximum(0.8 * share, 0.36 * np.clip((y + 8) / 20, 0, 1))
-    recess = smoothstep(y - surface - 0.5, 0.8) * smoothstep(y - anatomy.diaphragm, 0.4)
-    recess = recess * smoothstep(angle + 1.5 - y, 0.8) * scene.within_wall
-    recess = recess * smoothstep(anatomy.midline_distance - 0.5 * anatomy.lateral, 2.0)
-    fluid = REPLACED_LUNG * scene.lung * share + 0.3 * SOFT_TISSUE * recess
-    return scene.half(side) * fluid
+    return scene.half(side) * REPLACED_LUNG * scene.lung * share
 
 
 def pneumothorax(scene: Scene, rng: np.random.Generator) -> np.ndarray:
@@ -54,8 +50,7 @@ def pneumothorax(scene: Scene, rng: np.random.Generator) -> np.ndarray:
     pleura = inside * np.exp(-(((distance - gap) / 0.09) ** 2)) * (gap > 0.25)
     emptied = 0.9 * SOFT_TISSUE * (1 - LUNG_DEFICIT) * air * scene.lung
     vessels = REPLACED_LUNG * np.sqrt(air) * scene.anatomy.vessels * scene.aeration
-    crowded = 0.025 * min(width / 4, 1) * scene.half(side) * scene.parenchyma
-    return (1 - free) * crowded - free * (emptied + vessels) + PLEURAL_LINE * (0.5 + 0.5 * air) * pleura
+    return PLEURAL_LINE * (0.5 + 0.5 * air) * pleura - free * (emptied + vessels)
 
 
 def pleural_thickening(scene: Scene, rng: np.random.Generator) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from scipy import ndimage
 
@@ -145,8 +147,8 @@ def _blade(patient: Patient, canvas: Canvas, side: int, rng: np.random.Generator
 def _humerus(patient: Patient, canvas: Canvas) -> np.ndarray:
     """Both upper arms at once: a round head, a hollow shaft."""
     x, y = arm_joint(patient)
-    swing = np.deg2rad(patient.arm_angle)
-    end = (x + np.sin(swing) * 50, y + np.cos(swing) * 50)
+    swing = math.radians(patient.arm_angle)
+    end = (x + math.sin(swing) * 50, y + math.cos(swing) * 50)
     across = arm_distance(patient, canvas)
     head = np.maximum(1 - ((across - x) ** 2 + (canvas.y - y) ** 2) / 2.4**2, 0)
     bone = capsule(across, canvas.y, (x, y), end, (1.25, 1.05))

@@ -1,0 +1,127 @@
+"""plainfilm demo: everything once, on films whose truth is known exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+import plainfilm as pf
+from plainfilm.cli.console import command_line, print_table, progress, say
+from plainfilm.cli.explain import save_scores, show_scores
+from plainfilm.cli.films import open_output
+from plainfilm.cli.options import Model
+from plainfilm.cli.predict import save_predictions
+
+if TYPE_CHECKING:
+    from plainfilm.datasets.phantom import Phantom
+    from plainfilm.metrics.intervals import Interval
+    from plainfilm.models.classifier import Classifier
+    from plainfilm.reports.collector import Collector
+    from plainfilm.reports.contact_sheet import Tile
+
+HELD_OUT_SEED = 20_260
+"""No recipe trains on phantoms of this seed."""
+
+PREDICTED = 8
+"""Films that are predicted for each film that is explained: areas under a curve need many."""
+
+PER_FILM = 2
+"""Findings explained in one film, at most."""
+
+METHODS = {"grad-cam": {}, "gradient": {}, "guided-backprop": {}, "integrated-gradients": {"steps": 20}}
+TRUTH = "the exact outline of what was drawn"
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the page, the contact sheet and the tables.")] = Path("demo"),
+    films: Annotated[int, typer.Option(min=1, help="Films to explain; eight times as many are predicted.")] = 24,
+    size: Annotated[int, typer.Option(min=64, help="Side of the films in pixels.")] = 224,
+    model: Model = "phantom",
+) -> None:
+    """Render radiographs with known findings, classify and explain them, and test the maps."""
+    open_output(out)
+    # Here, because help must not wait for torch.
+    from plainfilm.datasets.phantom import Phantom
+    from plainfilm.reports.collector import Collector
+    from plainfilm.reports.contact_sheet import write_contact_sheet
+    from plainfilm.reports.page import write_page
+
+    phantom = Phantom(films * PREDICTED, size=size, seed=HELD_OUT_SEED)
+    collector = Collector(pf.load(model))
+    areas = _classify(phantom, collector.model)
+    tiles = _explain(phantom, choose_studies(phantom, films), collector)
+    save_predictions(out, collector.predictions, collector.model.findings)
+    save_scores(out, collector.scores)
+    write_contact_sheet(out / "contact_sheet.png", tiles)
+    report = collector.report("What a chest X-ray model looks at", command_line(), TRUTH, areas=areas)
+    write_page(out / "index.html", report)
+    _show(collector, areas)
+    say(f"Page:          {out / 'index.html'}")
+    say(f"Contact sheet: {out / 'contact_sheet.png'}")
+
+
+def choose_studies(phantom: Phantom, count: int) -> dict[int, tuple[str, ...]]:
+    """Index to the findings to explain there, so that each finding comes up about equally often.
+
+    Only the labels are looked at, never a picture or a prediction.
+    """
+    present = {k: [name for name, value in phantom.labels(k).items() if value] for k in range(len(phantom))}
+    times = dict.fromkeys((name for names in present.values() for name in names), 0)
+    chosen: dict[int, tuple[str, ...]] = {}
+    while len(chosen) < count:
+        left = [k for k, names in present.items() if names and k not in chosen]
+        if not left:
+            break
+        # The film whose rarest findings have come up least so far; the first of several.
+        best = min(left, key=lambda k: sum(sorted(times[name] for name in present[k])[:PER_FILM]) / len(present[k]))
+        chosen[best] = tuple(sorted(present[best], key=times.__getitem__)[:PER_FILM])
+        times |= {name: times[name] + 1 for name in chosen[best]}
+    return chosen
+
+
+def _classify(phantom: Phantom, model: Classifier) -> dict[str, Interval]:
+    import numpy as np
+
+    from plainfilm.metrics.classification import multilabel_auroc
+
+    scores, truth = [], []
+    for study in progress(phantom, "Classifying", len(phantom)):
+        scores.append(model.predict(study.radiograph))
+        truth.append(study.findings)
+    known = [name for name in model.findings if name in truth[0]]
+    table = [np.array([[row[name] for name in known] for row in rows]) for rows in (scores, truth)]
+    return multilabel_auroc(table[0], table[1], known)
+
+
+def _explain(phantom: Phantom, chosen: Mapping[int, Sequence[str]], collector: Collector) -> list[Tile]:
+    from plainfilm.reports.collector import explanations_of
+    from plainfilm.reports.contact_sheet import Tile
+
+    tiles = []
+    for index, names in progress(list(chosen.items()), "Explaining"):
+        study, model = phantom[index], collector.model
+        film = study.radiograph
+        targets = [name for name in names if name in model.findings]
+        explanations = explanations_of(model, film, targets, METHODS)
+        # A finding too faint to outline is there all the same; it has no mask to score against.
+        masks = {name: study.masks[name] for name in targets if name in study.masks}
+        collector.add(film, model.predict(film), explanations, masks, study.present)
+        tiles.append(Tile(film.pixels, film.id, ", ".join(study.present), list(study.masks.values())))
+    return tiles
+
+
+def _show(collector: Collector, areas: Mapping[str, Interval]) -> None:
+    from plainfilm.reports.localisation import BASELINES, CENTRE, RANDOM, rows
+
+    table = rows(collector.scores)
+    print_table(("finding", "AUROC (95 %)", "with it"), [(n, str(a), str(a.n_positive)) for n, a in areas.items()])
+    show_scores(table)
+    known = [area.value for area in areas.values() if area.status != "undefined"]
+    overlap = {row.method: row.iou.value for row in table}
+    best = max((name for name in overlap if name not in BASELINES), key=overlap.__getitem__)
+    say(f"Mean AUROC over {len(known)} findings: {sum(known) / len(known):.3f}")
+    say(f"Best localisation: {best}, mean best-case IoU {overlap[best]:.3f}")
+    say(f"Knowing nothing: centre prior {overlap[CENTRE]:.3f}, random map {overlap[RANDOM]:.3f}")

@@ -13,7 +13,7 @@ def test_sizes_are_judged_by_side_and_by_area() -> None:
     check_size(2, 50, 100, "film")
     with pytest.raises(InputError, match="film: got an image of 1 x 50 pixels, expected at least 2 x 2"):
         check_size(1, 50, 100, "film")
-    with pytest.raises(InputError, match="at most 0.0001 million"):
+    with pytest.raises(InputError, match=r"at most 0\.0001 million"):
         check_size(2, 51, 100, "film")
 
 

@@ -41,7 +41,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: st
     table = Table(title=Text(title) if title else None, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
     for k, name in enumerate(columns):
         numeric = k > 0 and all(row[k][:1] in "-0123456789−–" for row in rows)
-        table.add_column(Text(name), justify="right" if numeric else "left")
+        table.add_column(Text(name), justify="right" if numeric else "left", no_wrap=k == 0)
     for row in rows:
         table.add_row(*map(Text, row))
     console().print(table)

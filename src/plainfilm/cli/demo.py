@@ -109,7 +109,7 @@ def _explain(phantom: Phantom, chosen: Mapping[int, Sequence[str]], collector: C
         # A finding too faint to outline is there all the same; it has no mask to score against.
         masks = {name: study.masks[name] for name in targets if name in study.masks}
         collector.add(film, model.predict(film), explanations, masks, study.present)
-        tiles.append(Tile(film.pixels, film.id, ", ".join(study.present), list(study.masks.values())))
+        tiles.append(Tile(film.pixels, film.id, study.masks))
     return tiles
 
 

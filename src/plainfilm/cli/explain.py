@@ -19,6 +19,7 @@ from plainfilm.errors import InputError, ModelError
 if TYPE_CHECKING:
     from plainfilm.attribution.explanation import Explanation
     from plainfilm.datasets.boxes import BoxTable
+    from plainfilm.metrics.intervals import Interval
     from plainfilm.models.classifier import Classifier
     from plainfilm.radiograph import Radiograph
     from plainfilm.reports.collector import Collector
@@ -142,7 +143,12 @@ def save_scores(out: Path, scores: Sequence[Score]) -> None:
 
 def show_scores(rows: Sequence[Row]) -> None:
     """Prints the localisation of every method beside the maps that know nothing."""
-    cells = [(row.method, str(row.iou), str(row.hit), str(row.mass)) for row in rows]
+    from plainfilm.reports.wording import interval, number
+
+    def cell(value: Interval) -> str:
+        return f"{number(value.value)} ({interval(value)})"
+
+    cells = [(row.method, cell(row.iou), cell(row.hit), cell(row.mass)) for row in rows]
     n = rows[0].iou.n
     print_table(("method", "best-case IoU", "peak inside", "mass inside"), cells, title=f"Localisation, n = {n} (95 %)")
 

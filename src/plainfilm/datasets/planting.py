@@ -26,6 +26,9 @@ LUNG_TO_MEDIASTINUM = 1.7
 SHOULDER = 0.86
 """Grey level above which the film saturates."""
 
+BRIGHTER_DISEASE = 0.1
+"""Grey levels by which disease can be brighter than the mediastinum."""
+
 FAINTEST_CONTRAST = 0.04
 """Change of grey below which a planted finding is drawn anew: no reader would see it."""
 
@@ -100,7 +103,7 @@ def _planted(site: _Site, finding: str, rng: np.random.Generator) -> _Planted:
     else:
         change = draw_change(scene, finding, rng)
         mask = expert_mask(scene, finding, finding_mask(change, scene.canvas, finding), rng)
-    pixels = site.expose(change)
+    pixels = site.expose(change, is_metal=finding in DEVICES)
     grey = np.abs(pixels - site.pixels)[mask]
     return _Planted(change, mask, pixels, float(np.percentile(grey, 95)) if grey.size else 0.0)
 
@@ -113,11 +116,19 @@ def _resized(radiograph: Radiograph, lungs: np.ndarray, size: int) -> tuple[Radi
 
 @dataclass(frozen=True, eq=False)
 class _Site:
-    """A real film as a scene, with the grey levels that one unit of log attenuation is worth."""
+    """A real film as a scene.
+
+    Attributes:
+        scene: Its lungs, with no more of them than there is grey left to fill.
+        pixels: The film.
+        gain: Grey levels that one unit of log attenuation is worth.
+        soft_tissue: Grey level of the mediastinum.
+    """
 
     scene: Scene
     pixels: np.ndarray
     gain: float
+    soft_tissue: float
 
     @classmethod
     def of(cls, radiograph: Radiograph, lungs: np.ndarray, seed: int) -> _Site:
@@ -126,17 +137,23 @@ class _Site:
         spine = (np.abs(canvas.x) < 2) & (np.abs(canvas.y) < 8)
         dark = float(np.median(pixels[lungs]))
         gain = float(np.clip((np.median(pixels[spine]) - dark) / LUNG_TO_MEDIASTINUM, 0.06, 0.35))
-        headroom = np.percentile(pixels[spine], 60) - canvas.blur(pixels, 0.35)
-        lung = np.minimum(anatomy.cavity, np.maximum(headroom, 0) / (gain * REPLACED_LUNG))
+        soft_tissue = float(np.percentile(pixels[spine], 60))
+        headroom = np.maximum(soft_tissue - canvas.blur(pixels, 0.35), 0)
+        lung = np.minimum(anatomy.cavity, headroom / (gain * REPLACED_LUNG))
         aeration = anatomy.lung_window * np.clip(lung / 6, 0, 1)
         patient = shape.patient(radiograph.view, seed)
-        return cls(Scene(patient, canvas, anatomy, lung.astype(np.float32), aeration), pixels, gain)
+        scene = Scene(patient, canvas, anatomy, lung.astype(np.float32), aeration)
+        return cls(scene, pixels, gain, soft_tissue)
 
-    def expose(self, change: np.ndarray) -> np.ndarray:
-        """The film after a change of log attenuation, float32 ``(H, W)`` in [0, 1]."""
+    def expose(self, change: np.ndarray, is_metal: bool) -> np.ndarray:
+        """The film after a change of log attenuation, float32 ``(H, W)`` in [0, 1].
+
+        What is pushed beyond the film's shoulder is compressed; disease hardly outshines
+        the mediastinum.
+        """
         film = self.pixels + self.gain * self.scene.canvas.blur(change, 0.1)
-        # What was brighter than the shoulder may stay; what is pushed beyond it is compressed.
-        knee = np.maximum(self.pixels, SHOULDER)
-        room = np.maximum(1 - knee, 1e-3)
+        shoulder, room = (SHOULDER, 1.0) if is_metal else (min(SHOULDER, self.soft_tissue), BRIGHTER_DISEASE)
+        knee = np.maximum(self.pixels, shoulder)
+        room = np.clip(1 - knee, 1e-3, room)
         film = np.where(film > knee, knee + room * np.tanh((film - knee) / room), film)
         return np.clip(film, 0, 1).astype(np.float32)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import cycle
 from math import ceil
 from pathlib import Path
 
@@ -14,10 +15,10 @@ from plainfilm.errors import InputError
 from plainfilm.io.atomic import atomic_write
 from plainfilm.reports.figures import contours
 
-GAP, CAPTION, FONT = 8, 34, 12
-PAPER, INK, QUIET = (246, 245, 241), (27, 29, 31), (99, 104, 109)
+GAP, CAPTION, FONT = 8, 36, 12
+SHEET, INK = (11, 12, 14), (217, 220, 223)
 OUTLINES = ((92, 255, 157), (255, 196, 84), (120, 190, 255), (255, 130, 170))
-"""Colours of the first, second, ... outline on a film; its finding is named in the same colour order."""
+"""Colours of the first, second, ... finding of a film, for its outline and its name; the fifth is the first again."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,15 +27,13 @@ class Tile:
 
     Attributes:
         pixels: ``(H, W)`` in [0, 1].
-        title: The first line below the film.
-        subtitle: The second line.
-        masks: bool ``(H, W)`` each, drawn as outlines.
+        title: The line below the film.
+        masks: Finding to bool ``(H, W)``: named in the second line, drawn as outlines.
     """
 
     pixels: np.ndarray
     title: str
-    subtitle: str = ""
-    masks: Sequence[np.ndarray] = field(default_factory=tuple)
+    masks: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def write_contact_sheet(path: Path, tiles: Sequence[Tile], columns: int = 6, side: int = 224) -> Path:
@@ -51,7 +50,7 @@ def write_contact_sheet(path: Path, tiles: Sequence[Tile], columns: int = 6, sid
     columns = min(columns, len(tiles))
     cell = side + GAP
     size = columns * cell + GAP, ceil(len(tiles) / columns) * (cell + CAPTION) + GAP
-    sheet = Image.new("RGB", size, PAPER)
+    sheet = Image.new("RGB", size, SHEET)
     for k, tile in enumerate(tiles):
         row, column = divmod(k, columns)
         _paste(sheet, tile, GAP + column * cell, GAP + row * (cell + CAPTION), side)
@@ -68,20 +67,22 @@ def _paste(sheet: Image.Image, tile: Tile, left: int, top: int, side: int) -> No
     sheet.paste((0, 0, 0), (left, top, left + side, top + side))
     corner = left + (side - shown[0]) // 2, top + (side - shown[1]) // 2
     sheet.paste(grey.resize(shown, Image.Resampling.LANCZOS).convert("RGB"), corner)
-    draw = ImageDraw.Draw(sheet)
-    for mask, colour in zip(tile.masks, OUTLINES, strict=False):
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(FONT)
+    draw.text((left, top + side + 3), _fitted(tile.title, font, side), INK, font)
+    cursor = float(left)
+    for (name, mask), colour in zip(tile.masks.items(), cycle(OUTLINES), strict=False):
         for line in contours(mask):
             draw.line([(corner[0] + x * scale, corner[1] + y * scale) for x, y in line], colour, 1)
-    font = ImageFont.load_default(FONT)
-    draw.text((left, top + side + 2), _fitted(tile.title, font, side), INK, font)
-    draw.text((left, top + side + 16), _fitted(tile.subtitle, font, side), QUIET, font)
+        word = _fitted(name, font, left + side - cursor)
+        draw.text((cursor, top + side + 18), word, colour, font)
+        cursor += font.getlength(word + "  ")
 
 
-def _fitted(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
+def _fitted(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float) -> str:
     """Text on one line, cut to a width."""
     text = "".join(c if c.isprintable() else "?" for c in text)
     if font.getlength(text) <= width:
         return text
     while text and font.getlength(text + "…") > width:
         text = text[: len(text) - max(1, len(text) // 20)]
-    return text + "…"
+    return text and text + "…"

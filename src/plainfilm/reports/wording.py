@@ -120,7 +120,8 @@ def _classification(report: Report) -> list[Remark]:
     chance = [name for name, area in report.areas.items() if area.low <= 0.5]
     unknown = [name for name, area in report.areas.items() if area.status != "ok"]
     if chance:
-        text = f"On these films the model is not shown to be better than chance for {listed(chance)}."
+        which = listed(chance) if len(chance) < len(report.areas) else "any finding"
+        text = f"On these films the model is not shown to be better than chance for {which}."
         found.append(Remark("worry", text))
     if unknown:
         text = f"The AUROC of {listed(unknown)} is undefined or without an interval: too few films with it."

@@ -62,7 +62,7 @@ def consolidation(scene: Scene, rng: np.random.Generator) -> np.ndarray:
     """A dense lobar patch with air bronchograms, 40 % cut straight by a fissure."""
     side = draw_side(rng)
     x, y = centre = scene.site(rng, side, (0.25, 0.95), (0.25, 0.8))
-    patch = scene.patch(rng, centre, (3, 6), (2.5, 4.5), roughness=0.22)
+    patch = scene.patch(rng, centre, (3, 6), (2.5, 4.5), roughness=0.18)
     share = smoothstep(patch - 0.08, uniform(rng, 0.1, 0.22))
     if rng.random() < 0.4:
         slope = 0.25 * outward(side)

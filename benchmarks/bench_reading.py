@@ -4,7 +4,7 @@ Run ``python benchmarks/bench_reading.py`` for the ratio, or this file under pyt
 same with its threshold. Both sides take the same PNG files of NIH ChestX-ray14, crop them to
 the central square and shrink them to 224 x 224; theirs is ``NIH_Dataset[i]`` with
 ``XRayCenterCrop`` and ``XRayResizer(224)``, as its documentation shows. The two take turns,
-file by file, and each side's time is the sum over files of its fastest turn. Files without
+file by file, and each side's time is the mean over files of its fastest turn. Files without
 true grey (RGBA) are left out: NIH_Dataset reads them with a fourth channel.
 """
 
@@ -14,6 +14,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -52,14 +53,16 @@ def theirs(folder: Path, names: list[str]) -> torchxrayvision.datasets.NIH_Datas
         )  # fmt: skip
 
 
-def fastest(function: Callable[[], object], turns: int = 3) -> float:
-    """Seconds of the fastest of some turns."""
+def fastest(*functions: Callable[[], object], turns: int = 7) -> tuple[float, ...]:
+    """CPU milliseconds of each function's fastest turn; other work on the machine does not count."""
     times = []
     for _ in range(turns):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return min(times)
+        marks = [time.process_time()]
+        for function in functions:
+            function()
+            marks.append(time.process_time())
+        times.append(np.diff(marks))
+    return tuple(1000 * np.min(times, axis=0))
 
 
 def compare(count: int = 12) -> tuple[float, float, float]:
@@ -71,10 +74,10 @@ def compare(count: int = 12) -> tuple[float, float, float]:
     assert len(dataset) == len(paths)
     times, differences = [], []
     for i, path in enumerate(paths):
-        times.append((fastest(lambda path=path: ours(path)), fastest(lambda i=i: dataset[i])))
+        times.append(fastest(partial(ours, path), partial(dataset.__getitem__, i)))
         unit = dataset[i]["img"][0] / 2048 + 0.5  # from [-1024, 1024]
         differences.append(np.abs(unit - ours(path)).mean())
-    return *(1000 * np.mean(times, axis=0)), float(np.mean(differences))
+    return *np.mean(times, axis=0), float(np.mean(differences))
 
 
 def is_grey(path: Path) -> bool:

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from pydicom import Dataset, dcmread
 from pydicom.encaps import generate_fragments, parse_basic_offsets
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_file_meta_info
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, RLELossless
 
@@ -35,7 +35,8 @@ INFLATED_LIMIT = 256 << 20  # bytes that a deflated file may grow to
 
 # What pydicom raises on damaged files; a fuzz test keeps the list complete.
 _DAMAGE = (
-    InvalidDicomError, OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, EOFError,
+    InvalidDicomError, BytesLengthException, OSError, ValueError, TypeError, KeyError, IndexError,
+    AttributeError, EOFError,
     ArithmeticError, NotImplementedError, RecursionError, MemoryError, RuntimeError, AssertionError,
     struct.error, zlib.error,
 )  # fmt: skip

@@ -18,6 +18,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from tokenize import TokenError
 from typing import BinaryIO
 
 import numpy as np
@@ -36,7 +37,7 @@ _PARSERS: dict[str, Callable[[BinaryIO], ImageFile.ImageFile]] = {
 # What Pillow's and NumPy's parsers raise on damaged files; a fuzz test keeps the list complete.
 _DAMAGE = (
     OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError,
-    ArithmeticError, EOFError, MemoryError, RecursionError, struct.error, zlib.error,
+    ArithmeticError, EOFError, MemoryError, RecursionError, struct.error, zlib.error, TokenError,
     Image.DecompressionBombError,
 )  # fmt: skip
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _ORIENTATION = 258, 262, 274  # tags of TIFF 6.0, the last of EXIF too

@@ -20,11 +20,20 @@ from plainfilm.losses.bce import balancing_weights
 from plainfilm.metrics import Interval, multilabel_auroc
 from plainfilm.models.classifier import Classifier
 from plainfilm.models.densenet import DenseNet, densenet121, densenet_slim
+from plainfilm.models.lungs import LungSegmenter, load_lungs, save_lungs
 from plainfilm.models.spec import InputSpec
 from plainfilm.models.store import load_classifier, save_classifier
+from plainfilm.models.unet import UNet
 from plainfilm.training.classification import Classification
 from plainfilm.training.films import Films, Part, Parts, Progress, parts_of
+from plainfilm.training.lungs import LungSegmentation, evaluate_lungs
 from plainfilm.training.recipe import Recipe
+
+
+def train(recipe: Recipe, out: Path, cache: Path, progress: Progress) -> dict[str, Interval]:
+    """Trains what the recipe's task names; arguments as ``train_classifier``, figures as its task's."""
+    tasks = {"classifier": train_classifier, "lungs": train_lungs}
+    return tasks[recipe.task](recipe, out, cache, progress)
 
 
 def train_classifier(recipe: Recipe, out: Path, cache: Path, progress: Progress) -> dict[str, Interval]:
@@ -52,6 +61,28 @@ def train_classifier(recipe: Recipe, out: Path, cache: Path, progress: Progress)
     figures = evaluate(classifier, parts.test)
     if int(os.environ.get("LOCAL_RANK", "0")) == 0:
         save_classifier(classifier, out, classifier.card | {"test": as_json(figures), "test_films": len(parts.test)})
+    return figures
+
+
+def train_lungs(recipe: Recipe, out: Path, cache: Path, progress: Progress) -> dict[str, Interval]:
+    """Trains the lung segmenter of a recipe into a run folder, as ``train_classifier`` does.
+
+    Returns:
+        The mean Dice coefficient on the test part under "lungs".
+    """
+    lightning.seed_everything(recipe.seed, verbose=False)
+    parts = parts_of(recipe.data, cache, progress)
+    segmenter = LungSegmenter(UNet(), recipe.data.size)
+    task = LungSegmentation(segmenter.network, recipe)
+    best = BestNetwork(
+        out, lambda epoch, score: save_lungs(segmenter, out, _card(recipe, epoch, score, task.score))
+    )
+    fit(task, recipe, parts, out, best)
+    segmenter = load_lungs(out)
+    figures = {"lungs": evaluate_lungs(segmenter, parts.test)}
+    if int(os.environ.get("LOCAL_RANK", "0")) == 0:
+        test = {"test": as_json(figures, "dice"), "test_films": len(parts.test)}
+        save_lungs(segmenter, out, test)
     return figures
 
 
@@ -111,14 +142,16 @@ def evaluate(classifier: Classifier, part: Part, batch_size: int = 64) -> dict[s
     return multilabel_auroc(np.concatenate(probabilities), part.labels.numpy(), classifier.targets)
 
 
-def as_json(figures: dict[str, Interval]) -> dict[str, dict[str, float | int | None]]:
+def as_json(
+    figures: dict[str, Interval], measure: str = "auroc"
+) -> dict[str, dict[str, float | int | None]]:
     """Intervals as JSON values; an undefined figure becomes None."""
 
     def finite(value: float) -> float | None:
         return round(value, 4) if math.isfinite(value) else None
 
     return {
-        name: {"auroc": finite(f.value), "low": finite(f.low), "high": finite(f.high), "positives": f.n_positive}
+        name: {measure: finite(f.value), "low": finite(f.low), "high": finite(f.high), "positives": f.n_positive}
         for name, f in figures.items()
     }
 
@@ -137,7 +170,7 @@ def _weights(recipe: Recipe, parts: Parts) -> torch.Tensor | None:
     return balancing_weights(parts.train.labels, recipe.weight_limit) if recipe.loss == "weighted-bce" else None
 
 
-def _card(recipe: Recipe, epoch: int, score: float) -> dict[str, Any]:
+def _card(recipe: Recipe, epoch: int, score: float, measure: str = "validation_auroc") -> dict[str, Any]:
     return {
         "name": recipe.name,
         "recipe": recipe.model_dump(mode="json"),

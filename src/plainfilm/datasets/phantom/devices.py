@@ -51,7 +51,8 @@ def pacemaker(patient: Patient, canvas: Canvas, rng: np.random.Generator, side: 
     tips = (0.42 * heart + uniform(rng, -1, 1), floor - 0.8), (-0.18 * heart, floor - 4.5)
     vein = (2.5, -9.2 * scale) if side else (-3.6, -9.2 * scale)
     for number, tip in enumerate(tips[: rng.integers(1, 3)]):
-        cava: list[Point] = [(-2.2, -6 * scale), (-2.2, -1.0), (0.3 * number - 2.3, floor - 4.8)]
+        atrium = 0.3 * number - 2.3, floor - 4.8
+        cava: list[Point] = [(-2.2, -6 * scale), (-2.2, (atrium[1] - 6 * scale) / 2), atrium]
         change += line(canvas, [(x, y - 1), (out * 6.5, -11.3 * scale), vein, *cava, tip], 0.10, 4.0)
     return change
 

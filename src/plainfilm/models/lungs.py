@@ -1,0 +1,215 @@
+"""Finds the lungs on a film with the network that ships with the package.
+
+The network was trained on phantoms alone (``recipes/lungs.yaml``). Its outline follows the
+aerated lung beside the heart and above the diaphragm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch import Tensor
+
+from plainfilm.errors import ArtifactError, ModelError
+from plainfilm.io.checkpoint import load_strictly, read_checkpoint, write_checkpoint
+from plainfilm.models.classifier import evaluating
+from plainfilm.models.unet import UNet
+from plainfilm.radiograph import Placement, Radiograph
+
+SHIPPED = Path(__file__).parent / "weights" / "lungs.json"
+
+USUAL_AREA = (0.10, 0.65)
+"""Shares of the film that both lungs cover on nearly every frontal film."""
+
+LEAST_BALANCE = 0.35
+"""The smaller lung has at least this share of the larger one's area, or something is wrong."""
+
+ONE_LUNG = 0.5
+"""A cut that meets more lung than this, as a share of the tallest column, runs through one lung."""
+
+
+@dataclass(frozen=True, eq=False)
+class Lungs:
+    """The lungs of one film.
+
+    Attributes:
+        right: bool ``(H, W)`` on the film's own grid; the patient's right lies at the image's left.
+        left: Likewise.
+        warnings: Sentences on what makes these lungs implausible; empty for most films.
+    """
+
+    right: np.ndarray
+    left: np.ndarray
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def both(self) -> np.ndarray:
+        """bool ``(H, W)``."""
+        return self.right | self.left
+
+
+class LungSegmenter:
+    """A U-Net together with what is needed to use it.
+
+    A film is letterboxed, never stretched or cropped: the lungs keep their shape and none is lost.
+    It is standardised by its own pixels, and the padding is then filled with their mean, so that
+    the aspect ratio does not change what the network sees of the film.
+
+    Attributes:
+        network: Maps ``(B, 1, size, size)`` to logits of the same shape.
+        size: Side of the network's input.
+        card: Where the network came from.
+
+    Raises:
+        ModelError: if the network does not take films of this size.
+    """
+
+    def __init__(self, network: UNet, size: int = 128, card: Mapping[str, Any] | None = None) -> None:
+        if size < 1 or size % network.stride:
+            raise ModelError(f"size {size}", f"a multiple of {network.stride}", "LungSegmenter")
+        self.network, self.size, self.card = network, size, dict(card or {})
+
+    def probabilities(self, film: Radiograph) -> np.ndarray:
+        """Each pixel's probability of being lung, float32 ``(H, W)``, as the network gives it."""
+        values, placement = self._run(film)
+        return placement.restore(values)
+
+    def segment(self, film: Radiograph) -> Lungs:
+        """The right and the left lung: one region each, without holes.
+
+        Films are segmented whatever they show; read the warnings before trusting the masks.
+        """
+        values, placement = self._run(film)
+        sides = split(values > 0.5, _covered(placement))
+        right, left = (placement.restore(_smooth(values, side)) > 0.5 for side in sides)
+        return Lungs(right, left, tuple(doubts(right, left)))
+
+    def _run(self, film: Radiograph) -> tuple[np.ndarray, Placement]:
+        placement = Placement.letterbox(film.size, (self.size, self.size))
+        pixels = torch.from_numpy(placement.sample(film.pixels))[None, None]
+        on_film = torch.from_numpy(_covered(placement))[None, None]
+        device = next(self.network.parameters()).device
+        with evaluating(self.network), torch.no_grad():
+            logits = self.network(standardise(pixels, on_film).to(device))
+        return logits.sigmoid()[0, 0].cpu().numpy(), placement
+
+
+def standardise(images: Tensor, on_film: Tensor) -> Tensor:
+    """Brings films to mean 0 and deviation 1; whatever is not film becomes 0.
+
+    Args:
+        images: ``(B, 1, S, S)`` in [0, 1].
+        on_film: bool, same shape; the other pixels are padding and do not count.
+    """
+    count = on_film.sum((2, 3), keepdim=True).clamp(min=1)
+    centred = images - (images * on_film).sum((2, 3), keepdim=True) / count
+    variance = (centred.square() * on_film).sum((2, 3), keepdim=True) / count
+    return centred / (variance.sqrt() + 1e-3) * on_film
+
+
+def split(mask: np.ndarray, on_film: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Separates a mask of both lungs into the patient's right and left, one region each.
+
+    The cut is at the emptiest column of the middle third. Where even that one is full of lung
+    the mask is a single lung, which belongs to its half of the film.
+
+    Args:
+        mask: bool ``(h, w)``.
+        on_film: bool ``(h, w)``; tells where the middle of the film is.
+    """
+    columns = np.flatnonzero(mask.any(axis=0))
+    if not columns.size:
+        return mask, mask
+    heights = mask.sum(axis=0)
+    span = columns[-1] - columns[0]
+    first, last = columns[0] + span // 3, columns[-1] - span // 3 + 1
+    cut = first + int(np.median(np.flatnonzero(heights[first:last] == heights[first:last].min())))
+    if heights[cut] > ONE_LUNG * heights.max():
+        middle = np.flatnonzero(on_film.any(axis=0)).mean()
+        cut = mask.shape[1] if np.nonzero(mask)[1].mean() < middle else 0
+    is_right = np.arange(mask.shape[1]) < cut
+    return _largest_region(mask & is_right), _largest_region(mask & ~is_right)
+
+
+def doubts(right: np.ndarray, left: np.ndarray) -> list[str]:
+    """What makes two lung masks implausible, as sentences."""
+    areas = {"right": float(right.mean()), "left": float(left.mean())}
+    found = [f"No {side} lung was found." for side, area in areas.items() if area == 0]
+    total, smaller = sum(areas.values()), min(areas, key=lambda side: areas[side])
+    if total and not USUAL_AREA[0] <= total <= USUAL_AREA[1]:
+        found.append(
+            f"The lungs cover {total:.0%} of the film; {USUAL_AREA[0]:.0%} to {USUAL_AREA[1]:.0%} is usual."
+        )
+    if not found and areas[smaller] < LEAST_BALANCE * max(areas.values()):
+        found.append(f"The {smaller} lung has {areas[smaller] / max(areas.values()):.0%} of the other's area.")
+    return found
+
+
+def save_lungs(segmenter: LungSegmenter, path: Path | str, card: Mapping[str, Any] | None = None) -> Path:
+    """Writes a segmenter so that ``load_lungs`` rebuilds it.
+
+    Args:
+        segmenter: What to write.
+        path: A folder or a file (``write_checkpoint``).
+        card: JSON values to tell with it, over those that it has.
+
+    Returns:
+        The path of the card.
+
+    Raises:
+        NumericError, ResourceError: as ``write_checkpoint``.
+    """
+    described = {
+        "architecture": {"name": "unet", "arguments": segmenter.network.arguments},
+        "size": segmenter.size,
+    }
+    merged = {**segmenter.card, **(card or {}), **described}
+    return write_checkpoint(Path(path), segmenter.network.state_dict(), merged)
+
+
+def load_lungs(path: Path | str = SHIPPED) -> LungSegmenter:
+    """The segmenter that ships with the package, or one that ``save_lungs`` wrote; on the CPU.
+
+    Raises:
+        ArtifactError: if the files are missing or damaged, or describe no lung segmenter.
+    """
+    checkpoint = read_checkpoint(Path(path))
+    card, where = checkpoint.card, checkpoint.path.name
+    try:
+        if card["architecture"]["name"] != "unet":
+            raise ArtifactError(f"a {card['architecture']['name']}", "a unet", where)
+        segmenter = LungSegmenter(UNet(**card["architecture"]["arguments"]), card["size"], card)
+    except (KeyError, TypeError, ModelError) as problem:
+        raise ArtifactError(
+            f"a card that describes no lung segmenter ({problem})", "one of save_lungs", where
+        ) from problem
+    load_strictly(segmenter.network, checkpoint.tensors, where)
+    segmenter.network.eval()
+    return segmenter
+
+
+def _covered(placement: Placement) -> np.ndarray:
+    """bool ``(h, w)``: the cells of the grid whose centre lies on the film."""
+    rows, columns = (np.arange(n) + 0.5 for n in placement.grid)
+    centres = placement.to_film(np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1))
+    return np.all((centres >= 0) & (centres <= placement.film), axis=-1)
+
+
+def _largest_region(mask: np.ndarray) -> np.ndarray:
+    labels, count = ndimage.label(mask)
+    if count == 0:
+        return mask
+    largest = labels == 1 + np.argmax(np.bincount(labels.ravel())[1:])
+    return ndimage.binary_fill_holes(largest)
+
+
+def _smooth(values: np.ndarray, side: np.ndarray) -> np.ndarray:
+    """Probabilities in and just around one lung, so that its outline falls between the cells."""
+    rim = ndimage.binary_dilation(side) & (values <= 0.5)
+    return np.where(side, np.maximum(values, 0.5001), np.where(rim, values, 0)).astype(np.float32)

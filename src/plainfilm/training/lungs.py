@@ -1,0 +1,131 @@
+"""Training the lung segmenter on phantoms so that it holds on real films.
+
+A network that has seen only phantoms must not lean on what is fake about them: exposure,
+posture, cropping and borders are varied far beyond what the phantom draws.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from plainfilm.metrics import Interval, mean_interval
+from plainfilm.models.lungs import LungSegmenter, standardise
+from plainfilm.radiograph import Radiograph
+from plainfilm.training.films import Batch, Part
+from plainfilm.training.task import Task
+
+GAMMA, SCALE, MARGIN = (0.5, 1.9), (0.7, 1.3), (0.0, 0.22)
+
+
+class LungSegmentation(Task):
+    """Cross-entropy and Dice loss over pixels, judged by the mean Dice of varied validation films."""
+
+    score = "validation_dice"
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        images, lungs = vary(batch[0], batch[2], self.generator(batch_index))
+        loss = segmentation_loss(self.scores(images), lungs)
+        self.log("loss", loss, on_step=True, on_epoch=True, prog_bar=True, batch_size=len(images))
+        return loss
+
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
+        # Plain phantoms are solved early; varied ones tell which network will hold on real films.
+        images, lungs = vary(batch[0], batch[2], torch.Generator().manual_seed(batch_index))
+        found = self.scores(images) > 0
+        self.log(self.score, dice(found, lungs > 0.5).mean(), sync_dist=True, batch_size=len(images))
+
+
+def segmentation_loss(logits: Tensor, lungs: Tensor) -> Tensor:
+    """Cross-entropy plus one minus the soft Dice coefficient, both averaged over films.
+
+    Args:
+        logits: ``(B, 1, S, S)``.
+        lungs: Same shape in [0, 1].
+    """
+    chance = logits.sigmoid()
+    shared = 2 * (chance * lungs).sum((1, 2, 3)) + 1
+    overlap = shared / (chance.sum((1, 2, 3)) + lungs.sum((1, 2, 3)) + 1)
+    return F.binary_cross_entropy_with_logits(logits, lungs) + 1 - overlap.mean()
+
+
+def dice(found: Tensor, lungs: Tensor) -> Tensor:
+    """Dice coefficient 2 |A and B| / (|A| + |B|) of bool masks ``(B, ...)``, ``(B,)``; 1 for two empty ones."""
+    found, lungs = found.flatten(1), lungs.flatten(1)
+    total = found.sum(1) + lungs.sum(1)
+    return torch.where(total > 0, 2 * (found & lungs).sum(1) / total.clamp(min=1), 1.0)
+
+
+def evaluate_lungs(segmenter: LungSegmenter, part: Part) -> Interval:
+    """Mean Dice of the finished segmenter on films as they are."""
+    scores = []
+    for row in range(len(part)):
+        images, _, lungs = part.__getitems__([row])
+        found = segmenter.segment(Radiograph(images[0, 0].numpy())).both
+        scores.append(float(dice(torch.from_numpy(found)[None], lungs[0] > 0.5)))
+    return mean_interval(scores)
+
+
+def vary(images: Tensor, lungs: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Other views of phantoms, standardised as the segmenter standardises a film.
+
+    Args:
+        images: ``(B, 1, S, S)`` in [0, 1].
+        lungs: Same shape, 0 or 1.
+        generator: All randomness.
+
+    Returns:
+        Network inputs and lungs, both ``(B, 1, S, S)``.
+    """
+    images, lungs = _move(images, lungs, generator)
+    images = _expose(images, generator)
+    shown = _frame(images, generator)
+    # Beyond the frame is a border of the film itself, or the padding of a letterbox.
+    is_border = torch.rand(len(images), 1, 1, 1, generator=generator) < 0.5
+    grey = torch.rand(len(images), 1, 1, 1, generator=generator)
+    grey = grey * (torch.rand(len(images), 1, 1, 1, generator=generator) < 0.2)
+    return standardise(torch.where(shown, images, grey), shown | is_border), lungs * shown
+
+
+def _move(images: Tensor, lungs: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Turned, shifted, enlarged or reduced films, each axis by its own factor; never mirrored."""
+    count = len(images)
+    normal = torch.randn(4, count, generator=generator)
+    angle, across, down = 0.12 * normal[0], 0.12 * normal[1], 0.12 * normal[2]
+    scale, stretch = _uniform(count, SCALE, generator), torch.exp(0.08 * normal[3])
+    wide, tall = scale * stretch, scale / stretch
+    rows = (
+        torch.stack([wide * angle.cos(), -wide * angle.sin(), across], 1),
+        torch.stack([tall * angle.sin(), tall * angle.cos(), down], 1),
+    )
+    grid = F.affine_grid(torch.stack(rows, 1), list(images.shape), align_corners=False)
+    moved = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+    return moved, F.grid_sample(lungs, grid, align_corners=False)
+
+
+def _expose(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Another characteristic curve, uneven exposure and noise."""
+    count, size = len(images), images.shape[-1]
+    low, high = GAMMA
+    gamma = torch.exp(_uniform(count, (math.log(low), math.log(high)), generator))[:, None, None, None]
+    shading = F.interpolate(torch.randn(count, 1, 5, 5, generator=generator), size, mode="bicubic")
+    noise = torch.randn(images.shape, generator=generator) * torch.rand(count, 1, 1, 1, generator=generator)
+    return images.clamp(1e-3, 1) ** gamma + 0.12 * shading + 0.03 * noise
+
+
+def _frame(images: Tensor, generator: torch.Generator) -> Tensor:
+    """bool ``(B, 1, S, S)``: what is left of the film between margins; each side has one at times."""
+    count, size = len(images), images.shape[-1]
+    margins = _uniform(4 * count, MARGIN, generator) * (torch.rand(4 * count, generator=generator) < 0.3)
+    top, bottom, left, right = margins.view(4, count, 1, 1, 1)
+    place = (torch.arange(size) + 0.5) / size
+    rows, columns = place[:, None], place[None, :]
+    return (rows > top) & (rows < 1 - bottom) & (columns > left) & (columns < 1 - right)
+
+
+def _uniform(count: int, limits: tuple[float, float], generator: torch.Generator) -> Tensor:
+    low, high = limits
+    return low + (high - low) * torch.rand(count, generator=generator)

@@ -22,7 +22,7 @@ format: $(VENV)/test.stamp
 	$(BIN)/ruff format src tests benchmarks
 
 bench: $(VENV)/test.stamp  ## speed as ratios against a peer, and the phantom against real films
-	$(BIN)/python -m pytest benchmarks -s --benchmark-disable-gc
+	$(BIN)/python -m pytest benchmarks -s
 
 nightly: $(VENV)/test.stamp
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m nightly

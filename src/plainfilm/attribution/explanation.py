@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -18,7 +18,7 @@ from plainfilm.io.atomic import atomic_write
 from plainfilm.radiograph import Placement, Radiograph
 
 
-class Status(str, Enum):
+class Status(StrEnum):
     """How an attribution ended; ``sentence`` says it to a reader."""
 
     OK = "ok"

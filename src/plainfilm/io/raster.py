@@ -17,6 +17,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from tokenize import TokenError
 from typing import BinaryIO
@@ -49,17 +50,18 @@ def read_image(path: Path, kind: str, colour: Colour, max_pixels: int) -> Radiog
     """Reads a PNG, JPEG or TIFF file; see `plainfilm.io.read.read`."""
     where = str(path)
     try:
-        # Not Image.open, which has its own limit of size; and a file, not its name, for by name
+        # Not Image.open, which has its own limit of size; and bytes, not a name, for by name
         # Pillow maps plain TIFF into memory and then scrambles those on their side.
-        with path.open("rb") as file, _PARSERS[kind](file) as image:
+        data = path.read_bytes()
+        with _PARSERS[kind](BytesIO(data)) as image:
             check_size(image.height, image.width, max_pixels, where)
-            bits = _bits(image, path)
+            bits = _bits(image, data, where)
             if kind == "png":
-                _check_png(path)
+                _check_png(data)
             orientation = _load_upright(image)
             values = _values(image, where)
     except _DAMAGE as error:
-        raise _damaged(path, kind, str(error) or type(error).__name__) from error
+        raise _damaged(path, kind, error) from error
     tags = {} if orientation == 1 else {"Orientation": orientation}
     return _film(path, kind, values, bits, colour, tags)
 
@@ -71,7 +73,7 @@ def read_array(path: Path, colour: Colour, max_pixels: int) -> Radiograph:
         # Mapped, so that the header is judged before the pixels are loaded.
         values = np.load(path, mmap_mode="r", allow_pickle=False)
     except _DAMAGE as error:
-        raise _damaged(path, "npy", str(error)) from error
+        raise _damaged(path, "npy", error) from error
     if values.ndim not in (2, 3) or values.shape[2:] not in ((), (3,)):
         raise InputError(f"an array of shape {values.shape}", "(H, W) or (H, W, 3)", where)
     check_size(values.shape[0], values.shape[1], max_pixels, where)
@@ -99,22 +101,21 @@ def _film(
     return Radiograph(pixels, path.stem, tags=facts | tags, warnings=notices(pixels))
 
 
-def _bits(image: Image.Image, path: Path) -> int:
+def _bits(image: Image.Image, data: bytes, where: str) -> int:
     """Bits of a sample, by the header; refuses what Pillow would decode to less than the file holds."""
     frames = getattr(image, "n_frames", 1)
     if frames > 1:
-        raise InputError(f"an image of {frames} frames", "a single one", str(path))
+        raise InputError(f"an image of {frames} frames", "a single one", where)
     if image.mode not in ("1", "L", "P", "LA", "PA", "RGB", "RGBA", "YCbCr", "F", "I;16", "I;16L", "I;16B"):
-        raise InputError(f"an image of mode {image.mode}", "grey of 1, 8 or 16 bits, or floats", str(path))
+        raise InputError(f"an image of mode {image.mode}", "grey of 1, 8 or 16 bits, or floats", where)
     if isinstance(image, TiffImageFile):
         bits = max(image.tag_v2.get(_BITS_PER_SAMPLE, (1,)))
     elif image.format == "PNG":
-        with path.open("rb") as file:
-            bits = file.read(25)[24]
+        bits = data[24]  # in the chunk IHDR, always the first
     else:
         bits = 8
     if bits > 8 and len(image.getbands()) > 1:
-        raise InputError(f"colour of {bits} bits", "8 bits, or grey", str(path), "Save it as 16-bit grey.")
+        raise InputError(f"colour of {bits} bits", "8 bits, or grey", where, "Save it as 16-bit grey.")
     # Pillow spreads 2 and 4 bits over the 256 levels of a byte.
     return bits if image.mode == "1" else max(8, bits)
 
@@ -148,26 +149,25 @@ def _inverted(image: TiffImageFile, values: np.ndarray) -> np.ndarray:
     return (white - values).astype(values.dtype)
 
 
-def _check_png(path: Path) -> None:
+def _check_png(data: bytes) -> None:
     """Verifies the checksum of every chunk; Pillow skips those of the pixels.
 
     Raises:
-        InputError: for a chunk that is cut off or altered, or a file without its end.
+        ValueError: for a chunk that is cut off or altered, or a file without its end.
     """
-    data = path.read_bytes()
     offset, kind = 8, b""
     while kind != b"IEND":
-        if offset + 12 > len(data):
-            raise _damaged(path, "png", "it is cut off")
         length, kind = struct.unpack_from(">I4s", data, offset)
         end = offset + 8 + length
-        if end + 4 > len(data):
-            raise _damaged(path, "png", "it is cut off")
-        if zlib.crc32(memoryview(data)[offset + 4 : end]) != struct.unpack_from(">I", data, end)[0]:
-            raise _damaged(path, "png", f"the chunk at byte {offset} fails its checksum")
+        (expected,) = struct.unpack_from(">I", data, end)
+        if zlib.crc32(memoryview(data)[offset + 4 : end]) != expected:
+            raise ValueError(f"the chunk at byte {offset} fails its checksum")
         offset = end + 4
 
 
-def _damaged(path: Path, kind: str, why: str) -> InputError:
+def _damaged(path: Path, kind: str, error: Exception) -> InputError:
+    why = (
+        "it is cut off" if isinstance(error, struct.error | EOFError) else str(error) or type(error).__name__
+    )
     found = f"a {kind.upper()} file of {path.stat().st_size} bytes that cannot be decoded: {why}"
     return InputError(found, "an intact file", str(path), _ADVICE)

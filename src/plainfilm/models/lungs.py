@@ -1,7 +1,7 @@
 """Finds the lungs on a film with the network that ships with the package.
 
-The network was trained on phantoms alone (``recipes/lungs.yaml``). Its outline follows the
-aerated lung beside the heart and above the diaphragm.
+The network was trained on phantoms alone (``recipes/lungs.yaml``). Its lungs reach from the
+apices to the domes of the diaphragm and, behind the heart, almost to the midline.
 """
 
 from __future__ import annotations
@@ -77,7 +77,8 @@ class LungSegmenter:
 
     def probabilities(self, film: Radiograph) -> np.ndarray:
         """Each pixel's probability of being lung, float32 ``(H, W)``, as the network gives it."""
-        values, placement = self._run(film)
+        placement = self._placement(film)
+        values, _ = self._run(film, placement)
         return placement.restore(values)
 
     def segment(self, film: Radiograph) -> Lungs:
@@ -85,19 +86,22 @@ class LungSegmenter:
 
         Films are segmented whatever they show; read the warnings before trusting the masks.
         """
-        values, placement = self._run(film)
-        sides = split(values > 0.5, _covered(placement))
+        placement = self._placement(film)
+        values, on_film = self._run(film, placement)
+        sides = split((values > 0.5) & on_film, on_film)
         right, left = (placement.restore(_smooth(values, side)) > 0.5 for side in sides)
         return Lungs(right, left, tuple(doubts(right, left)))
 
-    def _run(self, film: Radiograph) -> tuple[np.ndarray, Placement]:
-        placement = Placement.letterbox(film.size, (self.size, self.size))
-        pixels = torch.from_numpy(placement.sample(film.pixels))[None, None]
-        on_film = torch.from_numpy(_covered(placement))[None, None]
+    def _placement(self, film: Radiograph) -> Placement:
+        return Placement.letterbox(film.size, (self.size, self.size))
+
+    def _run(self, film: Radiograph, placement: Placement) -> tuple[np.ndarray, np.ndarray]:
+        pixels, on_film = _on_grid(film, placement)
+        image, shown = (torch.from_numpy(array)[None, None] for array in (pixels, on_film))
         device = next(self.network.parameters()).device
         with evaluating(self.network), torch.no_grad():
-            logits = self.network(standardise(pixels, on_film).to(device))
-        return logits.sigmoid()[0, 0].cpu().numpy(), placement
+            logits = self.network(standardise(image, shown).to(device))
+        return logits.sigmoid()[0, 0].cpu().numpy(), on_film
 
 
 def standardise(images: Tensor, on_film: Tensor) -> Tensor:
@@ -141,13 +145,12 @@ def doubts(right: np.ndarray, left: np.ndarray) -> list[str]:
     """What makes two lung masks implausible, as sentences."""
     areas = {"right": float(right.mean()), "left": float(left.mean())}
     found = [f"No {side} lung was found." for side, area in areas.items() if area == 0]
-    total, smaller = sum(areas.values()), min(areas, key=lambda side: areas[side])
-    if total and not USUAL_AREA[0] <= total <= USUAL_AREA[1]:
-        found.append(
-            f"The lungs cover {total:.0%} of the film; {USUAL_AREA[0]:.0%} to {USUAL_AREA[1]:.0%} is usual."
-        )
-    if not found and areas[smaller] < LEAST_BALANCE * max(areas.values()):
-        found.append(f"The {smaller} lung has {areas[smaller] / max(areas.values()):.0%} of the other's area.")
+    total, (least, most) = sum(areas.values()), USUAL_AREA
+    if total and not least <= total <= most:
+        found.append(f"The lungs cover {total:.0%} of the film; {least:.0%} to {most:.0%} is usual.")
+    smaller, larger = sorted(areas, key=lambda side: areas[side])
+    if 0 < areas[smaller] < LEAST_BALANCE * areas[larger]:
+        found.append(f"The {smaller} lung has {areas[smaller] / areas[larger]:.0%} of the other's area.")
     return found
 
 
@@ -194,11 +197,12 @@ def load_lungs(path: Path | str = SHIPPED) -> LungSegmenter:
     return segmenter
 
 
-def _covered(placement: Placement) -> np.ndarray:
-    """bool ``(h, w)``: the cells of the grid whose centre lies on the film."""
-    rows, columns = (np.arange(n) + 0.5 for n in placement.grid)
-    centres = placement.to_film(np.stack(np.meshgrid(rows, columns, indexing="ij"), axis=-1))
-    return np.all((centres >= 0) & (centres <= placement.film), axis=-1)
+def _on_grid(film: Radiograph, placement: Placement) -> tuple[np.ndarray, np.ndarray]:
+    """The film on the grid, ``(h, w)``, and bool ``(h, w)``, where it lies."""
+    share = placement.sample(np.ones(film.size, np.float32))
+    on_film = share > 0.5
+    # Cells at the rim are mixed with black padding, which would look like air.
+    return placement.sample(film.pixels) / np.where(on_film, share, 1), on_film
 
 
 def _largest_region(mask: np.ndarray) -> np.ndarray:

@@ -46,7 +46,7 @@ class UNet(nn.Module):
         self.pool = nn.MaxPool2d(kernel_size=2)
         self.down = nn.ModuleList(map(_stage, [width, *widths[:-1]], widths))
         self.widen = nn.Upsample(scale_factor=2)
-        below = [*narrower[1:], widths[-1]]
+        below = [*narrower, widths[-1]][1:]
         self.up = nn.ModuleList(
             _stage(deep + skip, out) for deep, skip, out in zip(below, widths[:-1], narrower, strict=True)
         )

@@ -21,6 +21,7 @@ class Classification(Task):
         self, network: nn.Module, recipe: Recipe, targets: tuple[str, ...], positive_weight: Tensor | None
     ) -> None:
         super().__init__(network, recipe)
+        self.positive_weight: Tensor | None
         self.register_buffer("positive_weight", positive_weight, persistent=False)
         self.auroc = MultilabelAUROC(targets)
 

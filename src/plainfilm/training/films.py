@@ -79,14 +79,18 @@ def _phantom_parts(data: PhantomRecipe, cache: Path, progress: Progress) -> Part
         "validation": Phantom(data.validation, data.size, data.seed + 1000, data.prevalence, shortcut),
         "test": Phantom(data.test, data.size, data.seed + 2000, data.prevalence, honest),
     }
-    parts = []
-    for name, phantom in plan.items():
-        store = store_of(
-            phantom, data.targets or ALL, data.size, cache,
-            progress=lambda done, name=name, total=len(phantom): progress(name, done, total),
-        )  # fmt: skip
-        parts.append(Part(store, np.arange(len(store))))
-    return Parts(*parts)
+    return Parts(*(_whole(phantom, name, data, cache, progress) for name, phantom in plan.items()))
+
+
+def _whole(phantom: Phantom, name: str, data: PhantomRecipe, cache: Path, progress: Progress) -> Part:
+    store = store_of(
+        phantom,
+        data.targets or ALL,
+        data.size,
+        cache,
+        progress=lambda done: progress(name, done, len(phantom)),
+    )
+    return Part(store, np.arange(len(store)))
 
 
 def _table_parts(data: TableRecipe, cache: Path, progress: Progress) -> Parts:

@@ -20,6 +20,9 @@ from plainfilm.training.task import Task
 
 GAMMA, SCALE, MARGIN = (0.5, 1.9), (0.7, 1.3), (0.0, 0.22)
 
+LABELS = 3
+"""Plain rectangles pasted on a film at most, as stand-ins for lettering, leads and plates."""
+
 
 class LungSegmentation(Task):
     """Cross-entropy and Dice loss over pixels, judged by the mean Dice of varied validation films."""
@@ -27,16 +30,21 @@ class LungSegmentation(Task):
     score = "validation_dice"
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        images, lungs = vary(batch[0], batch[2], self.generator(batch_index))
+        images, lungs = self._varied(batch, self.generator(batch_index))
         loss = segmentation_loss(self.scores(images), lungs)
         self.log("loss", loss, on_step=True, on_epoch=True, prog_bar=True, batch_size=len(images))
         return loss
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
         # Plain phantoms are solved early; varied ones tell which network will hold on real films.
-        images, lungs = vary(batch[0], batch[2], torch.Generator().manual_seed(batch_index))
+        images, lungs = self._varied(batch, torch.Generator().manual_seed(batch_index))
         found = self.scores(images) > 0
         self.log(self.score, dice(found, lungs > 0.5).mean(), sync_dist=True, batch_size=len(images))
+
+    def _varied(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        # On the processor, where the same seed gives the same numbers whatever the accelerator.
+        images, lungs = vary(batch[0].cpu(), batch[2].cpu(), generator)
+        return images.to(self.device), lungs.to(self.device)
 
 
 def segmentation_loss(logits: Tensor, lungs: Tensor) -> Tensor:
@@ -53,7 +61,7 @@ def segmentation_loss(logits: Tensor, lungs: Tensor) -> Tensor:
 
 
 def dice(found: Tensor, lungs: Tensor) -> Tensor:
-    """Dice coefficient 2 |A and B| / (|A| + |B|) of bool masks ``(B, ...)``, ``(B,)``; 1 for two empty ones."""
+    """Dice, 2 |A and B| / (|A| + |B|), of bool masks ``(B, ...)``: ``(B,)``; 1 where both are empty."""
     found, lungs = found.flatten(1), lungs.flatten(1)
     total = found.sum(1) + lungs.sum(1)
     return torch.where(total > 0, 2 * (found & lungs).sum(1) / total.clamp(min=1), 1.0)
@@ -81,7 +89,7 @@ def vary(images: Tensor, lungs: Tensor, generator: torch.Generator) -> tuple[Ten
         Network inputs and lungs, both ``(B, 1, S, S)``.
     """
     images, lungs = _move(images, lungs, generator)
-    images = _expose(images, generator)
+    images = _label(_expose(images, generator), generator)
     shown = _frame(images, generator)
     # Beyond the frame is a border of the film itself, or the padding of a letterbox.
     is_border = torch.rand(len(images), 1, 1, 1, generator=generator) < 0.5
@@ -114,6 +122,18 @@ def _expose(images: Tensor, generator: torch.Generator) -> Tensor:
     shading = F.interpolate(torch.randn(count, 1, 5, 5, generator=generator), size, mode="bicubic")
     noise = torch.randn(images.shape, generator=generator) * torch.rand(count, 1, 1, 1, generator=generator)
     return images.clamp(1e-3, 1) ** gamma + 0.12 * shading + 0.03 * noise
+
+
+def _label(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Films with rectangles of one grey pasted on; the lungs go on below them."""
+    count, size = len(images), images.shape[-1]
+    place = (torch.arange(size) + 0.5) / size
+    for _ in range(LABELS):
+        row, column, height, width, grey = torch.rand(5, count, 1, 1, 1, generator=generator)
+        inside = (place[:, None] - row).abs() < 0.08 * height.square()
+        inside = inside & ((place[None, :] - column).abs() < 0.15 * width.square())
+        images = torch.where(inside, grey, images)
+    return images
 
 
 def _frame(images: Tensor, generator: torch.Generator) -> Tensor:

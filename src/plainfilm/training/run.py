@@ -175,7 +175,7 @@ def _card(recipe: Recipe, epoch: int, score: float, measure: str = "validation_a
         "name": recipe.name,
         "recipe": recipe.model_dump(mode="json"),
         "epoch": epoch,
-        "validation_auroc": round(score, 4) if math.isfinite(score) else None,
+        measure: round(score, 4) if math.isfinite(score) else None,
         "licence": "Apache-2.0",
         "torch": torch.__version__,
     }

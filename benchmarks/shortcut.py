@@ -34,7 +34,7 @@ METHODS = ("gradient", "guided-backprop", "integrated-gradients", "grad-cam")
 def trained(runs: Path, correlation: float) -> Classifier:
     """The classifier of the recipe under this correlation, trained where the folder has none."""
     run = runs / f"shortcut-{correlation:g}"
-    if not (run / "test.json").exists():
+    if not (run / "model.json").exists():
         recipe = read_recipe(RECIPE, [f"data.shortcut.correlation={correlation}"])
         train_classifier(recipe, run, runs / "films", lambda part, done, total: None)
     return load(run)

@@ -62,10 +62,11 @@ def progress(items: Iterable[Item], label: str, total: int | None = None) -> Ite
 
 
 def console(stderr: bool = False) -> Console:
-    """A console on the stream as it is now."""
+    """A console on the stream as it is now; what is piped into a file gets room for a table."""
     from rich.console import Console
 
-    return Console(stderr=stderr)
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(file=stream, width=None if stream.isatty() else 120)
 
 
 def printable(text: str) -> str:

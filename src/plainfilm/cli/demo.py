@@ -14,6 +14,7 @@ from plainfilm.cli.explain import save_scores, show_scores
 from plainfilm.cli.films import open_output
 from plainfilm.cli.options import Model
 from plainfilm.cli.predict import save_predictions
+from plainfilm.findings import NIH
 
 if TYPE_CHECKING:
     from plainfilm.datasets.phantom import Phantom
@@ -25,19 +26,22 @@ if TYPE_CHECKING:
 HELD_OUT_SEED = 20_260
 """No recipe trains on phantoms of this seed."""
 
-PREDICTED = 8
+PREDICTED = 6
 """Films that are predicted for each film that is explained: areas under a curve need many."""
+
+EXPLAINED = NIH[:8]
+"""The findings that the NIH release has boxes for; fewer findings leave more films for each."""
 
 PER_FILM = 2
 """Findings explained in one film, at most."""
 
-METHODS = {"grad-cam": {}, "gradient": {}, "guided-backprop": {}, "integrated-gradients": {"steps": 20}}
+METHODS = {"grad-cam": {}, "gradient": {}, "guided-backprop": {}, "integrated-gradients": {"steps": 12}}
 TRUTH = "the exact outline of what was drawn"
 
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the page, the contact sheet and the tables.")] = Path("demo"),
-    films: Annotated[int, typer.Option(min=1, help="Films to explain; eight times as many are predicted.")] = 24,
+    films: Annotated[int, typer.Option(min=1, help="Films to explain; six times as many are predicted.")] = 24,
     size: Annotated[int, typer.Option(min=64, help="Side of the films in pixels.")] = 224,
     model: Model = "phantom",
 ) -> None:
@@ -68,15 +72,13 @@ def choose_studies(phantom: Phantom, count: int) -> dict[int, tuple[str, ...]]:
 
     Only the labels are looked at, never a picture or a prediction.
     """
-    present = {k: [name for name, value in phantom.labels(k).items() if value] for k in range(len(phantom))}
-    times = dict.fromkeys((name for names in present.values() for name in names), 0)
+    present = {k: [n for n in EXPLAINED if phantom.labels(k)[n]] for k in range(len(phantom))}
+    times = dict.fromkeys(EXPLAINED, 0)
     chosen: dict[int, tuple[str, ...]] = {}
-    while len(chosen) < count:
+    while len(chosen) < min(count, sum(map(bool, present.values()))):
         left = [k for k, names in present.items() if names and k not in chosen]
-        if not left:
-            break
-        # The film whose rarest findings have come up least so far; the first of several.
-        best = min(left, key=lambda k: sum(sorted(times[name] for name in present[k])[:PER_FILM]) / len(present[k]))
+        # The first film with a finding that has come up least so far.
+        best = min(left, key=lambda k: min(times[name] for name in present[k]))
         chosen[best] = tuple(sorted(present[best], key=times.__getitem__)[:PER_FILM])
         times |= {name: times[name] + 1 for name in chosen[best]}
     return chosen

@@ -23,6 +23,7 @@ from plainfilm.cli.doctor import doctor
 from plainfilm.cli.explain import explain
 from plainfilm.cli.listing import list_known
 from plainfilm.cli.predict import predict
+from plainfilm.cli.train import train
 from plainfilm.errors import PlainfilmError, ResourceError
 
 app = typer.Typer(
@@ -37,6 +38,7 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(predict)
 app.command()(explain)
+app.command()(train)
 app.command("list")(list_known)
 app.command()(doctor)
 

@@ -24,7 +24,7 @@ def train(
         list[str] | None, typer.Option("--set", help="Change a setting: --set optimiser.epochs=3. Repeatable.")
     ] = None,
     cache: Annotated[Path, typer.Option(help="Folder that keeps decoded and rendered films.")] = Path("runs/films"),
-    as_json: AsJson = False,
+    for_machines: AsJson = False,
 ) -> None:
     """Train what a recipe describes, and measure it on films it has not seen."""
     from plainfilm.training.recipe import read_recipe
@@ -33,17 +33,19 @@ def train(
     folder = out or Path("runs") / settings.name
     _check_writable(folder, cache)
     # After the checks, since Lightning takes seconds to import.
+    from plainfilm.training.run import MEASURES, as_json
     from plainfilm.training.run import train as run
 
     with _bars() as progress:
         figures = run(settings, folder, cache, progress)
     if int(os.environ.get("LOCAL_RANK", "0")):
         return
-    if as_json:
-        print_json({"checkpoint": str(folder), "test": figures})
+    measure = MEASURES[settings.task]
+    if for_machines:
+        print_json({"checkpoint": str(folder), "test": as_json(figures, measure)})
         return
-    rows = [(name, *(f"{value:.3f}" for value in row)) for name, row in figures.items()]
-    print_table(("on held-out films", *next(iter(figures.values()))), rows)
+    rows = [(name, str(figure), str(figure.n), str(figure.n_positive or "")) for name, figure in figures.items()]
+    print_table(("on held-out films", measure, "films", "positives"), rows)
     say(f"Checkpoint: {folder}")
 
 

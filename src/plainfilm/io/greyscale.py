@@ -70,8 +70,11 @@ def _modality(dataset: Dataset, codes: np.ndarray, where: str) -> tuple[np.ndarr
     if tables:
         values, top = _looked_up(tables[0], codes, where)
         return values, 0.0, top
-    slope = float(dataset.get("RescaleSlope", 1))
-    values = codes * slope + float(dataset.get("RescaleIntercept", 0))
+    slope, intercept = (
+        numbers(dataset, "RescaleSlope") or [1.0],
+        numbers(dataset, "RescaleIntercept") or [0.0],
+    )
+    values = codes * slope[0] + intercept[0]
     return values, float(values.min()), float(values.max())
 
 
@@ -103,7 +106,7 @@ def _voi(
         shown, top = _looked_up(tables[0], values, where)
         return _stretched(shown, 0.0, top), "LUT", _several(len(tables), "VOI tables")
     centres, widths = numbers(dataset, "WindowCenter"), numbers(dataset, "WindowWidth")
-    function = dataset.get("VOILUTFunction", "LINEAR")
+    function = dataset.get("VOILUTFunction") or "LINEAR"
     warnings: tuple[str, ...] = ()
     if function not in FUNCTIONS:
         function, warnings = "LINEAR", ("An unknown VOILUTFunction was taken as LINEAR.",)

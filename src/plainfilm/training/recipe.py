@@ -122,7 +122,8 @@ def read_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{key} = {first['input']!r}", first["msg"].lower(), path.name) from error
+        expected = "a setting that exists" if first["type"] == "extra_forbidden" else first["msg"].lower()
+        raise InputError(f"{key} = {first['input']!r}", expected, path.name) from error
 
 
 def _apply(content: dict[str, Any], change: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Callable
@@ -15,7 +14,6 @@ import torch
 from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.loggers import CSVLogger
 
-from plainfilm.io.atomic import write_text
 from plainfilm.losses.bce import balancing_weights
 from plainfilm.metrics import Interval, multilabel_auroc
 from plainfilm.models.classifier import Classifier
@@ -30,6 +28,10 @@ from plainfilm.training.lungs import LungSegmentation, evaluate_lungs
 from plainfilm.training.recipe import Recipe
 
 
+MEASURES = {"classifier": "auroc", "lungs": "dice"}
+"""Task to what its figures are."""
+
+
 def train(recipe: Recipe, out: Path, cache: Path, progress: Progress) -> dict[str, Interval]:
     """Trains what the recipe's task names; arguments as ``train_classifier``, figures as its task's."""
     tasks = {"classifier": train_classifier, "lungs": train_lungs}
@@ -40,7 +42,7 @@ def train_classifier(recipe: Recipe, out: Path, cache: Path, progress: Progress)
     """Trains the classifier of a recipe into a run folder.
 
     The folder receives the best network by validation AUROC (``model.safetensors`` and
-    its card), ``log.csv`` and, at the end, the AUROC on the test part in the card.
+    its card), ``metrics.csv`` and, at the end, the AUROC on the test part in the card.
 
     Args:
         recipe: What to train.
@@ -154,16 +156,6 @@ def as_json(
         name: {measure: finite(f.value), "low": finite(f.low), "high": finite(f.high), "positives": f.n_positive}
         for name, f in figures.items()
     }
-
-
-def mean_auroc(figures: dict[str, Interval]) -> float:
-    """The mean over the findings where it is defined."""
-    return float(np.nanmean([figure.value for figure in figures.values()]))
-
-
-def write_summary(out: Path, figures: dict[str, Interval]) -> None:
-    """Writes the test figures beside the checkpoint as JSON."""
-    write_text(out / "test.json", json.dumps(as_json(figures), indent=1))
 
 
 def _weights(recipe: Recipe, parts: Parts) -> torch.Tensor | None:

@@ -29,7 +29,7 @@ nightly: $(VENV)/test.stamp
 
 $(VENV)/demo.stamp: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) --editable .
+	$(PIP) --editable ".[dicom]"
 	touch $@
 
 $(VENV)/test.stamp: $(VENV)/demo.stamp

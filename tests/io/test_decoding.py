@@ -97,3 +97,14 @@ def test_a_stream_that_claims_more_memory_than_allowed_is_refused(
     encoding = Encoding(str(JPEG2000Lossless), 64, 64, 1, 16, 12, 0, "MONOCHROME2", 0, "OB")
     with pytest.raises(InputError):
         decode_apart(bytes(data), encoding, "film.dcm")
+
+
+def test_a_missing_decoder_is_named_with_its_remedy(job: tuple[bytes, Encoding]) -> None:
+    answer = (
+        "import sys; from plainfilm.io.codec import receive, send; receive(sys.stdin.buffer, 1 << 20);"
+        "send(sys.stdout.buffer, {'error': 'MissingDecoderError'})"
+    )
+    codec = Codec((sys.executable, "-c", answer))
+    with pytest.raises(InputError, match=r"RLE Lossless.*no installed library.*plainfilm\[dicom\]"):
+        codec.decode(*job, "film.dcm")
+    codec.close()

@@ -18,7 +18,8 @@ Item = TypeVar("Item")
 
 def show_error(error: PlainfilmError) -> None:
     """One red line on stderr: what was got, what was expected, where, what to do."""
-    console(stderr=True).print(f"error: {printable(str(error))}", style="red", markup=False, highlight=False, soft_wrap=True)
+    line = f"error: {printable(str(error))}"
+    console(stderr=True).print(line, style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 def say(text: str = "") -> None:
@@ -38,7 +39,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: st
     from rich.text import Text
 
     rows = [[printable(cell) for cell in row] for row in rows]
-    table = Table(title=Text(title) if title else None, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    table = Table(title=Text(title) if title else None, title_justify="left", box=SIMPLE_HEAD)
     for k, name in enumerate(columns):
         numeric = k > 0 and all(row[k][:1] in "-0123456789−–" for row in rows)
         table.add_column(Text(name), justify="right" if numeric else "left", no_wrap=k == 0)
@@ -49,15 +50,15 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: st
 
 def progress(items: Iterable[Item], label: str, total: int | None = None) -> Iterator[Item]:
     """Passes items on while a bar on stderr shows how far it is."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich import progress as bars
 
     columns = (
-        TextColumn("{task.description:<20}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-        TextColumn("left"), TimeRemainingColumn(),
+        bars.TextColumn("{task.description:<12}"), bars.BarColumn(), bars.MofNCompleteColumn(),
+        bars.TimeElapsedColumn(), bars.TextColumn("left"), bars.TimeRemainingColumn(),
     )  # fmt: skip
     if total is None and isinstance(items, Sized):
         total = len(items)
-    with Progress(*columns, console=console(stderr=True)) as bar:
+    with bars.Progress(*columns, console=console(stderr=True)) as bar:
         yield from bar.track(items, total=total, description=label)
 
 

@@ -40,8 +40,8 @@ TRUTH = "the exact outline of what was drawn"
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for the page, the contact sheet and the tables.")] = Path("demo"),
-    films: Annotated[int, typer.Option(min=1, help="Films to explain; six times as many are predicted.")] = 24,
+    out: Annotated[Path, typer.Option(help="Folder for the page, contact sheet and tables.")] = Path("demo"),
+    films: Annotated[int, typer.Option(min=1, help="Films to explain; six times as many are read.")] = 24,
     size: Annotated[int, typer.Option(min=64, help="Side of the films in pixels.")] = 224,
     model: Model = "phantom",
 ) -> None:
@@ -119,7 +119,8 @@ def _show(collector: Collector, areas: Mapping[str, Interval]) -> None:
     from plainfilm.reports.localisation import BASELINES, CENTRE, RANDOM, rows
 
     table = rows(collector.scores)
-    print_table(("finding", "AUROC (95 %)", "with it"), [(n, str(a), str(a.n_positive)) for n, a in areas.items()])
+    cells = [(name, str(area), str(area.n_positive)) for name, area in areas.items()]
+    print_table(("finding", "AUROC (95 %)", "with it"), cells)
     show_scores(table)
     known = [area.value for area in areas.values() if area.status != "undefined"]
     overlap = {row.method: row.iou.value for row in table}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +12,7 @@ import typer
 
 import plainfilm as pf
 from plainfilm.cli.console import command_line, print_json, print_table, say
-from plainfilm.cli.films import Quarantine, each_film, film_ids, open_output, write_csv
+from plainfilm.cli.films import Quarantine, film_ids, for_each_film, open_output, write_csv
 from plainfilm.cli.options import AsJson, ErrorPolicy, Films, MaxExcluded, Model, OnError
 from plainfilm.cli.predict import as_record, save_predictions
 from plainfilm.errors import InputError, ModelError
@@ -31,10 +32,10 @@ TRUTH = "the boxes given"
 
 def explain(
     films: Films,
-    out: Annotated[Path, typer.Option(help="Folder for index.html, the maps and the tables.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder for index.html, maps and tables.", show_default=False)],
     model: Model = "phantom",
     target: Annotated[
-        str, typer.Option(help="Findings, with commas; 'top' for the likeliest, 'all', or 'boxed' with --boxes.")
+        str, typer.Option(help="Findings, with commas; 'top' (the likeliest), 'all', 'boxed' (with --boxes).")
     ] = "top",
     method: Annotated[str, typer.Option(help="Methods from 'plainfilm list', with commas.")] = METHODS,
     boxes: Annotated[Path | None, typer.Option(help="CSV of boxes to score the maps against.")] = None,
@@ -63,14 +64,14 @@ def explain(
 
     def work(film: Radiograph) -> None:
         probabilities = collector.model.predict(film)
-        masks = {name: mask for name, mask in table.masks(Path(film.id).name, film.size).items() if name in probabilities}
+        boxed = table.masks(Path(film.id).name, film.size)
+        masks = {name: mask for name, mask in boxed.items() if name in probabilities}
         targets = choose_targets(wanted, probabilities, list(masks))
         explanations = explanations_of(collector.model, film, targets, methods)
         save_maps(out / "maps", explanations)
         collector.add(film, probabilities, explanations, masks)
 
-    for _ in each_film(paths, "Explaining", work, quarantine):
-        pass
+    for_each_film(paths, "Explaining", work, quarantine)
     _save(out, collector, quarantine)
     _show(collector, quarantine, as_json)
     say(f"Page: {out / 'index.html'}")
@@ -92,9 +93,12 @@ def checked_targets(target: str, model: Classifier, has_boxes: bool) -> list[str
     return wanted
 
 
-def choose_targets(wanted: Sequence[str], probabilities: Mapping[str, float], boxed: Sequence[str]) -> list[str]:
+def choose_targets(
+    wanted: Sequence[str], probabilities: Mapping[str, float], boxed: Sequence[str]
+) -> list[str]:
     """The findings to explain in one film."""
-    words = {"all": list(probabilities), "boxed": list(boxed), "top": [max(probabilities, key=probabilities.__getitem__)]}
+    top = max(probabilities, key=probabilities.__getitem__)
+    words = {"all": list(probabilities), "boxed": list(boxed), "top": [top]}
     return list(dict.fromkeys(name for word in wanted for name in words.get(word, [word])))
 
 
@@ -108,15 +112,16 @@ def with_settings(names: Sequence[str], pairs: Sequence[str]) -> dict[str, dict[
 
     from plainfilm.attribution.registry import method_class
 
-    known = {name.strip(): set(method_class(name.strip()).__dataclass_fields__) - {"network"} for name in names}
+    classes = {name.strip(): method_class(name.strip()) for name in names}
+    known = {name: {f.name for f in fields(found)} - {"network"} for name, found in classes.items()}
     methods: dict[str, dict[str, Any]] = {name: {} for name in known}
     for pair in pairs:
         setting, equals, value = pair.partition("=")
-        takers = [name for name, fields in known.items() if setting in fields]
+        takers = [name for name, its in known.items() if setting in its]
         if not equals or not takers:
             everything = sorted(set().union(*known.values()))
             close = get_close_matches(setting, everything)
-            advice = f"Did you mean {close[0]!r}?" if close else f"These methods know {', '.join(everything)}."
+            advice = f"Did you mean {close[0]!r}?" if close else f"They know {', '.join(everything)}."
             raise ModelError(f"{pair!r}", "name=value of a setting that a method knows", "--set", advice)
         for name in takers:
             methods[name][setting] = yaml.safe_load(value)
@@ -138,7 +143,8 @@ def save_maps(folder: Path, explanations: Sequence[Explanation]) -> None:
 def save_scores(out: Path, scores: Sequence[Score]) -> None:
     """Writes ``localisation.csv``: one row a map, the baselines among them."""
     rows = [(s.film, s.finding, s.method, s.iou, s.hit, s.mass) for s in scores]
-    write_csv(out / "localisation.csv", ("id", "finding", "method", "best_case_iou", "hit", "mass_inside"), rows)
+    columns = ("id", "finding", "method", "best_case_iou", "hit", "mass_inside")
+    write_csv(out / "localisation.csv", columns, rows)
 
 
 def show_scores(rows: Sequence[Row]) -> None:
@@ -149,12 +155,12 @@ def show_scores(rows: Sequence[Row]) -> None:
         return f"{number(value.value)} ({interval(value)})"
 
     cells = [(row.method, cell(row.iou), cell(row.hit), cell(row.mass)) for row in rows]
-    n = rows[0].iou.n
-    print_table(("method", "best-case IoU", "peak inside", "mass inside"), cells, title=f"Localisation, n = {n} (95 %)")
+    title = f"Localisation, n = {rows[0].iou.n} (95 %)"
+    print_table(("method", "best-case IoU", "peak inside", "mass inside"), cells, title)
 
 
 def _check_boxes(table: BoxTable, paths: Sequence[Path], boxes: Path) -> None:
-    if not any(Path(id).name in table.films for id in film_ids(paths)):
+    if not any(Path(name).name in table.films for name in film_ids(paths)):
         raise InputError(
             f"no box for any of {len(paths)} films", "file names as in the table", boxes.name,
             f"The table names {', '.join(list(table.films)[:3])}, for example.",
@@ -177,6 +183,7 @@ def _show(collector: Collector, quarantine: Quarantine, as_json: bool) -> None:
 
     if as_json:
         scores = [{k: None if v != v else v for k, v in vars(score).items()} for score in collector.scores]
-        print_json(as_record(collector, quarantine) | {"maps": collector.maps, "flat": collector.flat, "scores": scores})
+        maps = {"maps": collector.maps, "flat": collector.flat, "scores": scores}
+        print_json(as_record(collector, quarantine) | maps)
     elif collector.scores:
         show_scores(rows(collector.scores))

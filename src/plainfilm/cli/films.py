@@ -6,18 +6,15 @@ import csv
 import io
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
 
 from plainfilm.cli.console import progress
 from plainfilm.cli.options import OnError
 from plainfilm.errors import InputError, LabelError, NumericError, ResourceError
 from plainfilm.io.atomic import check_output_folder, sweep, write_text
 from plainfilm.radiograph import Radiograph
-
-Result = TypeVar("Result")
 
 FINISHED_WITH_EXCLUSIONS = 6
 
@@ -40,7 +37,7 @@ class Quarantine:
     def exit_code(self) -> int:
         return FINISHED_WITH_EXCLUSIONS if self.reasons else 0
 
-    def exclude(self, id: str, error: InputError | LabelError | NumericError, total: int) -> None:
+    def exclude(self, film: str, error: InputError | LabelError | NumericError, total: int) -> None:
         """Notes a film, or raises where the run must not go on.
 
         Raises:
@@ -48,11 +45,12 @@ class Quarantine:
         """
         if self.policy is OnError.STOP:
             raise error
-        self.reasons[id] = str(error)
+        self.reasons[film] = str(error)
         if len(self.reasons) > self.most * total:
             raise InputError(
                 f"{len(self.reasons)} of {total} films that cannot be used, the last because: {error}",
-                f"at most {self.most:.1%} excluded", "quarantine", "Raise --max-excluded to go on without them.",
+                f"at most {self.most:.1%} excluded", "quarantine",
+                "Raise --max-excluded to go on without them.",
             ) from error  # fmt: skip
 
     def save(self, out: Path | None) -> None:
@@ -71,7 +69,7 @@ def open_output(out: Path) -> Path:
         out.mkdir(exist_ok=True)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise ResourceError(reason, "an output folder whose parent exists and can be written", str(out)) from error
+        raise ResourceError(reason, "a folder inside one that can be written", str(out)) from error
     check_output_folder(out)
     sweep(out)
     return out
@@ -84,23 +82,23 @@ def film_ids(paths: Sequence[Path]) -> list[str]:
         return [path.stem for path in paths]
     full = [path.resolve() for path in paths]
     root = Path(os.path.commonpath([path.parent for path in full]))
-    ids = [short.relative_to(root).with_suffix("").as_posix() for short in full]
-    return [path.relative_to(root).as_posix() if ids.count(id) > 1 else id for id, path in zip(ids, full, strict=True)]
+    short = Counter(path.relative_to(root).with_suffix("") for path in full)
+    relative = (path.relative_to(root) for path in full)
+    # Two files that differ in the suffix alone keep it.
+    return [(p if short[p.with_suffix("")] > 1 else p.with_suffix("")).as_posix() for p in relative]
 
 
-def each_film(
-    paths: Sequence[Path], label: str, work: Callable[[Radiograph], Result], quarantine: Quarantine
-) -> Iterator[Result]:
+def for_each_film(
+    paths: Sequence[Path], label: str, work: Callable[[Radiograph], None], quarantine: Quarantine
+) -> None:
     """Reads every film and passes it to ``work``; what fails is the quarantine's to judge."""
     from plainfilm.io.read import read
 
-    for path, id in progress(list(zip(paths, film_ids(paths), strict=True)), label):
+    for path, name in progress(list(zip(paths, film_ids(paths), strict=True)), label):
         try:
-            result = work(replace(read(path), id=id))
+            work(replace(read(path), id=name))
         except (InputError, LabelError, NumericError) as error:
-            quarantine.exclude(id, error, len(paths))
-        else:
-            yield result
+            quarantine.exclude(name, error, len(paths))
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -1,9 +1,9 @@
 """The entry point: verbs, and errors turned into exit codes.
 
-    0  done                          4  an artefact that cannot be trusted
-    1  a bug                         5  no space, memory or permission
-    2  wrong usage                   6  finished, with films excluded
-    3  bad input                     130, 143  stopped by Ctrl-C, by SIGTERM
+0  done                          4  an artefact that cannot be trusted
+1  a bug                         5  no space, memory or permission
+2  wrong usage                   6  finished, with films excluded
+3  bad input                     130, 143  stopped by Ctrl-C, by SIGTERM
 """
 
 from __future__ import annotations
@@ -69,9 +69,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except KeyboardInterrupt:
         sys.exit(130)
     except MemoryError:
-        error = ResourceError("no memory left", "enough for one film at a time", advice="Use a smaller model or film.")
-        show_error(error)
-        sys.exit(error.exit_code)
+        show_error(
+            ResourceError("no memory left", "enough for one film", advice="Use a smaller film or model.")
+        )
+        sys.exit(ResourceError.exit_code)
     sys.exit(0)
 
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 
-class OnError(str, Enum):
+class OnError(StrEnum):
     """What to do with a film that cannot be used."""
 
     STOP = "stop"
     QUARANTINE = "quarantine"
 
 
-Films = Annotated[list[Path], typer.Argument(help="Files or folders: PNG, JPEG, TIFF, NPY, DICOM.", show_default=False)]
+Films = Annotated[
+    list[Path], typer.Argument(help="Files or folders: PNG, JPEG, TIFF, NPY, DICOM.", show_default=False)
+]
 Model = Annotated[str, typer.Option(help="A name from 'plainfilm list', a run folder, or a checkpoint file.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines on stdout.")]
 ErrorPolicy = Annotated[

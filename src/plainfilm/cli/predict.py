@@ -10,10 +10,11 @@ import typer
 
 import plainfilm as pf
 from plainfilm.cli.console import command_line, print_json, print_table, say
-from plainfilm.cli.films import Quarantine, each_film, open_output, write_csv
+from plainfilm.cli.films import Quarantine, for_each_film, open_output, write_csv
 from plainfilm.cli.options import AsJson, ErrorPolicy, Films, MaxExcluded, Model, OnError
 
 if TYPE_CHECKING:
+    from plainfilm.radiograph import Radiograph
     from plainfilm.reports.collector import Collector, Prediction
 
 COLUMNS = 6
@@ -38,8 +39,11 @@ def predict(
     paths = find_films(films)
     collector = Collector(pf.load(model))
     quarantine = Quarantine(on_error, max_excluded)
-    for _ in each_film(paths, "Predicting", lambda film: collector.add(film, collector.model.predict(film)), quarantine):
-        pass
+
+    def work(film: Radiograph) -> None:
+        collector.add(film, collector.model.predict(film))
+
+    for_each_film(paths, "Predicting", work, quarantine)
     if out:
         _save(out, collector, quarantine)
     if as_json:
@@ -66,7 +70,7 @@ def as_record(collector: Collector, quarantine: Quarantine) -> dict[str, object]
             {"id": p.id, "probabilities": dict(p.probabilities), "warnings": list(p.warnings)}
             for p in collector.predictions
         ],
-        "excluded": [{"id": id, "reason": reason} for id, reason in quarantine.reasons.items()],
+        "excluded": [{"id": film, "reason": reason} for film, reason in quarantine.reasons.items()],
     }
 
 
@@ -82,7 +86,8 @@ def _save(out: Path, collector: Collector, quarantine: Quarantine) -> None:
 def _show(predictions: Sequence[Prediction], points: Mapping[str, float | None]) -> None:
     if len(predictions) == 1:
         (only,) = predictions
-        return print_table(("finding", "probability", "operating point", ""), _one_film(only, points), title=only.id)
+        print_table(("finding", "probability", "operating point", ""), _one_film(only, points), only.id)
+        return
     rows = [(p.id, *_likeliest(p, points)) for p in predictions]
     print_table(("film", "likeliest findings", *[""] * (COLUMNS - 1)), rows)
     say("* above the model's operating point")

@@ -39,7 +39,7 @@ class BoxTable:
     side: int | None = None
 
     def masks(self, film: str, size: Size) -> dict[str, np.ndarray]:
-        """Finding to the union of its boxes as bool ``(H, W)``, for a film of ``size``; empty for an unknown film."""
+        """Finding to the union of its boxes, bool ``(H, W)``, on a film of ``size``; none if unknown."""
         scale = (1.0, 1.0) if self.side is None else (size[0] / self.side, size[1] / self.side)
         found = self.films.get(film, {})
         return {finding: _fill(boxes, size, scale) for finding, boxes in found.items()}
@@ -97,7 +97,8 @@ def _grouped(
     films: dict[str, dict[str, tuple[Box, ...]]] = {}
     for number, row in enumerate(rows, start=2):
         if len(row) <= max(columns):
-            raise LabelError(f"{len(row)} values", "a film, a finding and four numbers", f"{path.name}, box {number}")
+            where = f"{path.name}, box {number}"
+            raise LabelError(f"{len(row)} values", "a film, a finding and four numbers", where)
         film, finding, *numbers = (row[k].strip() for k in columns)
         boxes = films.setdefault(Path(film).stem, {})
         finding = SPELLING.get(finding, finding)
@@ -111,7 +112,7 @@ def _box(numbers: Sequence[str], where: str) -> Box:
     except ValueError as error:
         raise LabelError(f"the values {', '.join(numbers)}", "four numbers", where) from error
     if not all(map(isfinite, (left, top, width, height))) or min(width, height) <= 0:
-        raise LabelError(f"the values {', '.join(numbers)}", "finite numbers, width and height above 0", where)
+        raise LabelError(f"the values {', '.join(numbers)}", "finite numbers, a size above 0", where)
     return left, top, width, height
 
 

@@ -44,10 +44,20 @@ class Encoding:
         return self.rows * self.columns * self.samples_per_pixel * self.bits_allocated // 8
 
 
+class MissingDecoderError(RuntimeError):
+    """No installed library decodes this transfer syntax."""
+
+
 def decode(data: bytes, encoding: Encoding) -> np.ndarray:
-    """Stored values ``(H, W)`` or ``(H, W, 3)`` of one frame; YBR becomes RGB."""
+    """Stored values ``(H, W)`` or ``(H, W, 3)`` of one frame; YBR becomes RGB.
+
+    Raises:
+        MissingDecoderError: where no installed library knows the transfer syntax.
+    """
     options: dict[str, Any] = asdict(encoding) | {"number_of_frames": 1, "pixel_keyword": "PixelData"}
     decoder = get_decoder(options.pop("transfer_syntax"))
+    if not decoder.is_available:
+        raise MissingDecoderError
     values, _ = decoder.as_array(data, **options)
     return values
 

@@ -16,9 +16,10 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from pydicom.uid import UID
 
 from plainfilm.errors import InputError
-from plainfilm.io.codec import Encoding, receive, send
+from plainfilm.io.codec import Encoding, MissingDecoderError, receive, send
 
 COMMAND = (sys.executable, "-m", "plainfilm.io.codec")
 TIME_LIMIT = 60.0  # seconds for one film, the start of the process included
@@ -58,6 +59,9 @@ class Codec:
         """
         with self._lock:
             note, pixels = self._answer(data, encoding)
+        if note.get("error") == MissingDecoderError.__name__:
+            found = f"compressed pixels ({UID(encoding.transfer_syntax).name}) that no installed library decodes"
+            raise InputError(found, "a decoder", where, "Install them with: pip install 'plainfilm[dicom]'")
         if "error" in note:
             found = f"compressed pixels that cannot be decoded ({note['error']})"
             raise InputError(found, "an intact file", where, _ADVICE)

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 
-import plainfilm
 from plainfilm.attribution.explain import explain_films
 from plainfilm.attribution.explanation import Explanation, Status
 from plainfilm.metrics.intervals import Interval
@@ -69,10 +68,10 @@ class Collector:
         """
         # Scored first: a film that fails must leave no trace here.
         scores = _scores(explanations, masks or {})
-        case = Case.of(film, probabilities, explanations, masks, present) if len(self.cases) < MOST_FILMS else None
+        if len(self.cases) < MOST_FILMS:
+            self.cases.append(Case.of(film, probabilities, explanations, masks, present))
         self.predictions.append(Prediction(film.id, probabilities, film.warnings))
         self.scores += scores
-        self.cases += [case] if case else []
         self.maps += len(explanations)
         self.flat += sum(explanation.status is Status.FLAT for explanation in explanations)
         self.settings |= {e.method: e.record()["settings"] for e in explanations}
@@ -94,14 +93,14 @@ class Collector:
         )  # fmt: skip
 
     def _provenance(self, command: str) -> dict[str, str]:
-        spec = self.model.spec
+        spec, network = self.model.spec, type(self.model.network).__name__
         return {
             "Command": command,
-            "Model": f"{model_name(self.model)} ({type(self.model.network).__name__}, {len(self.model.findings)} findings)",
+            "Model": f"{model_name(self.model)} ({network}, {len(self.model.findings)} findings)",
             "Weights SHA-256": str(self.model.card.get("sha256", "not from a file")),
-            "Model input": f"{spec.size} × {spec.size} px, {spec.channels} channel(s), fit by {spec.fit.replace('_', ' ')}",
+            "Model input": f"{spec.size} × {spec.size} × {spec.channels}, {spec.fit.replace('_', ' ')}",
             **{f"Settings of {name}": _in_words(settings) for name, settings in self.settings.items()},
-            "Software": f"plainfilm {plainfilm.__version__}, torch {torch.__version__}, Python {platform.python_version()}",
+            "Software": f"torch {torch.__version__}, Python {platform.python_version()}",
             "Threads": str(torch.get_num_threads()),
         }  # fmt: skip
 
@@ -115,7 +114,11 @@ def explanations_of(
         ModelError, NumericError: as ``plainfilm.explain``.
     """
     films = [film] * len(targets)
-    return [e for name, settings in methods.items() for e in explain_films(model, films, targets, name, **settings)]
+    return [
+        explanation
+        for name, settings in methods.items()
+        for explanation in explain_films(model, films, targets, name, **settings)
+    ]
 
 
 def model_name(model: Classifier) -> str:

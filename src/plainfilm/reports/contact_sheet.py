@@ -18,7 +18,7 @@ from plainfilm.reports.figures import contours
 GAP, CAPTION, FONT = 8, 36, 12
 SHEET, INK = (11, 12, 14), (217, 220, 223)
 OUTLINES = ((92, 255, 157), (255, 196, 84), (120, 190, 255), (255, 130, 170))
-"""Colours of the first, second, ... finding of a film, for its outline and its name; the fifth is the first again."""
+"""Colours of the findings of one film, for outline and name; the fifth has the first again."""
 
 
 @dataclass(frozen=True, eq=False)

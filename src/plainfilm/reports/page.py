@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -34,14 +33,13 @@ class Map:
     probability: float
     is_flat: bool
     values: np.ndarray
-    settings: Mapping[str, Any]
 
     @classmethod
     def of(cls, explanation: Explanation) -> Map:
         """The map of an explanation, without its film."""
         return cls(
             explanation.method, explanation.target, explanation.unit, explanation.probability,
-            explanation.status is Status.FLAT, figures.small_map(explanation), explanation.record()["settings"],
+            explanation.status is Status.FLAT, figures.small_map(explanation),
         )  # fmt: skip
 
 
@@ -163,8 +161,8 @@ def render(report: Report) -> str:
 
 def _environment() -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
+        loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True,
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters |= {
         "number": wording.number, "range": wording.interval, "scale": wording.scale, "plain": wording.plain,

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING
 
 from plainfilm.metrics.intervals import Interval
 from plainfilm.radiograph import Radiograph
-from plainfilm.reports.localisation import BASELINES, CENTRE, FEWEST, RANDOM, by_finding, gain_over_centre, rows
+from plainfilm.reports.localisation import (
+    BASELINES,
+    CENTRE,
+    FEWEST,
+    RANDOM,
+    Score,
+    by_finding,
+    gain_over_centre,
+    rows,
+)
 
 if TYPE_CHECKING:
     from plainfilm.reports.page import Report
@@ -73,9 +82,10 @@ def _localisation(report: Report) -> list[Remark]:
     count, flat = report.maps
     found = []
     if flat:
-        found.append(Remark("worry", f"{flat} of {count} maps are flat: the score does not depend on the image there."))
+        text = f"{flat} of {count} maps are flat: there the score does not depend on the image at all."
+        found.append(Remark("worry", text))
     if count and not report.scores:
-        text = "These maps are untested: without outlines of the findings nothing here says whether they are true."
+        text = "These maps are untested: no finding is outlined, so nothing here says whether they are true."
         found.append(Remark("worry", text))
     if report.scores:
         found += [_overall(report), *_per_finding(report)]
@@ -84,35 +94,38 @@ def _localisation(report: Report) -> list[Remark]:
 
 def _overall(report: Report) -> Remark:
     table = {row.method: row.iou for row in rows(report.scores)}
-    methods = [name for name in table if name not in BASELINES]
-    best = max(methods, key=lambda name: table[name].value)
+    best = max((name for name in table if name not in BASELINES), key=lambda name: table[name].value)
     gain = gain_over_centre(report.scores, best)
     numbers = (
         f"{best} reaches a mean best-case IoU of {number(table[best].value)} ({interval(table[best])}), "
         f"the centre prior {number(table[CENTRE].value)}, a random map {number(table[RANDOM].value)}"
     )
+    if gain.n < FEWEST:
+        return Remark("note", f"{gain.n} outlined finding(s) are too few to judge a method by: {numbers}.")
     if gain.low > 0:
-        return Remark("good", f"Over all {gain.n} outlined findings, {numbers}.")
-    return Remark("worry", f"No method beats the centre prior over all {gain.n} outlined findings: {numbers}.")
+        return Remark("good", f"Over {gain.n} outlined findings {numbers}.")
+    return Remark("worry", f"No method beats the centre prior over {gain.n} outlined findings: {numbers}.")
 
 
 def _per_finding(report: Report) -> list[Remark]:
-    unbeaten, few = [], []
-    for finding, table in by_finding(report.scores).items():
-        if table[0].iou.n < FEWEST:
-            few.append(finding)
-            continue
-        scores = [score for score in report.scores if score.finding == finding]
-        methods = [row.method for row in table if not row.is_baseline]
-        if not any(gain_over_centre(scores, method).low > 0 for method in methods):
-            unbeaten.append(finding)
+    enough = [name for name, table in by_finding(report.scores).items() if table[0].iou.n >= FEWEST]
+    unbeaten = [name for name in enough if not _beats_centre(report.scores, name)]
+    few = [name for name in by_finding(report.scores) if name not in enough]
     found = []
     if unbeaten:
-        text = f"No method beats the centre prior for {listed(unbeaten)}: do not read a map of these as a location."
+        text = f"No method beats the centre prior for {listed(unbeaten)}: do not take its map for a location."
         found.append(Remark("worry", text))
-    if few:
-        found.append(Remark("note", f"Fewer than {FEWEST} outlines of {listed(few)}: too few to judge a method by."))
+    if few and enough:
+        text = f"Too few outlines to judge by, fewer than {FEWEST}: {listed(few)}."
+        found.append(Remark("note", text))
     return found
+
+
+def _beats_centre(scores: Sequence[Score], finding: str) -> bool:
+    """Whether any method is above the centre prior with its whole interval."""
+    own = [score for score in scores if score.finding == finding]
+    methods = {score.method for score in own} - set(BASELINES)
+    return any(gain_over_centre(own, method).low > 0 for method in methods)
 
 
 def _classification(report: Report) -> list[Remark]:
@@ -124,19 +137,20 @@ def _classification(report: Report) -> list[Remark]:
         text = f"On these films the model is not shown to be better than chance for {which}."
         found.append(Remark("worry", text))
     if unknown:
-        text = f"The AUROC of {listed(unknown)} is undefined or without an interval: too few films with it."
+        text = f"The AUROC of {listed(unknown)} has no value or no interval: too few films with the finding."
         found.append(Remark("note", text))
     return found
 
 
 def _films(report: Report) -> list[Remark]:
+    total, excluded = report.films + len(report.excluded), len(report.excluded)
     found = []
-    if report.excluded:
-        total = report.films + len(report.excluded)
-        text = f"{len(report.excluded)} of {total} films could not be used and count nowhere; the reasons are below."
+    if excluded:
+        text = f"{excluded} of {total} films could not be used and count nowhere; the reasons are below."
         found.append(Remark("worry", text))
-    for text, films in Counter(report.warnings).most_common():
-        found.append(Remark("note", f"{films} of {report.films} films: {text}"))
+    for warning, films in Counter(report.warnings).most_common():
+        found.append(Remark("note", f"{films} of {report.films} films: {warning}"))
     if report.films > len(report.cases):
-        found.append(Remark("note", f"{len(report.cases)} of {report.films} films are shown; the tables count all."))
+        text = f"{len(report.cases)} of {report.films} films are shown; the tables count all."
+        found.append(Remark("note", text))
     return found

@@ -56,7 +56,9 @@ def test_several_boxes_of_a_finding_are_one_mask_and_an_unknown_film_has_none(ta
 
 
 def test_ids_stay_text(table):
-    assert set(read_boxes(table("id,finding,x,y,width,height\n00123,Mass,0,0,2,2\nNA,Mass,0,0,1,1\n")).films) == {
+    assert set(
+        read_boxes(table("id,finding,x,y,width,height\n00123,Mass,0,0,2,2\nNA,Mass,0,0,1,1\n")).films
+    ) == {
         "00123",
         "NA",
     }
@@ -84,7 +86,10 @@ def test_the_whole_nih_list_is_read_and_lies_inside_its_films(real_data):
     path = real_data / "nih" / "BBox_List_2017.csv"
     boxes = read_boxes(path)
     with path.open() as file:
-        assert sum(len(b) for f in boxes.films.values() for b in f.values()) == sum(1 for _ in csv.reader(file)) - 1
+        assert (
+            sum(len(b) for f in boxes.films.values() for b in f.values())
+            == sum(1 for _ in csv.reader(file)) - 1
+        )
     assert len(boxes.films) == 880
     assert {finding for film in boxes.films.values() for finding in film} <= set(NIH)
     every = [box for film in boxes.films.values() for several in film.values() for box in several]

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from plainfilm.datasets.planting import plant
 from plainfilm.errors import ArtifactError, ModelError
 from plainfilm.io.checkpoint import write_checkpoint
 from plainfilm.io.read import read
@@ -166,3 +167,16 @@ def test_the_shipped_network_finds_the_lungs_of_real_films(real_data):
     assert len(scores) >= 15
     assert np.mean(scores) >= 0.88
     assert min(scores) >= 0.7
+
+
+@pytest.mark.parametrize("finding", ["Mass", "Pneumothorax"])
+def test_its_lungs_are_good_enough_to_plant_findings_in(real_data, finding):
+    with (real_data / "nih" / "Data_Entry_2017_v2020.subset.csv").open(encoding="utf-8") as stream:
+        normal = [
+            row["Image Index"] for row in csv.DictReader(stream) if row["Finding Labels"] == "No Finding"
+        ]
+    film = read(real_data / "nih" / "images_384" / normal[10], colour="luma")
+    lungs = load_lungs().segment(film)
+    study = plant(film, lungs.both, finding)
+    assert not lungs.warnings
+    assert (study.masks[finding] & lungs.both).sum() > 0.8 * study.masks[finding].sum()

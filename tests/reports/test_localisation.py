@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from plainfilm.reports.localisation import CENTRE, RANDOM, Score, by_finding, gain_over_centre, rows, score_maps
+from plainfilm.reports.localisation import (
+    CENTRE,
+    RANDOM,
+    Score,
+    by_finding,
+    gain_over_centre,
+    rows,
+    score_maps,
+)
 
 
 @pytest.fixture

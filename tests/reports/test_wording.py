@@ -74,7 +74,8 @@ def test_flat_maps_and_excluded_films_are_counted():
 
 def test_warnings_of_the_reader_are_counted_once_each():
     assert said(report(films=3, warnings=["Look.", "Look.", "Odd."])) == {
-        "2 of 3 films: Look.": "note", "1 of 3 films: Odd.": "note", "0 of 3 films are shown; the tables count all.": "note",
+        "2 of 3 films: Look.": "note", "1 of 3 films: Odd.": "note",
+        "0 of 3 films are shown; the tables count all.": "note",
     }  # fmt: skip
 
 

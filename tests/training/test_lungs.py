@@ -65,7 +65,7 @@ def test_a_lung_is_never_outside_the_frame(films):
 def test_a_recipe_becomes_a_segmenter_with_its_card(tmp_path):
     changes = [
         "data.size=64", "data.train=16", "data.validation=8", "data.test=4",
-        "optimiser.epochs=2", "optimiser.batch_size=8",
+        "optimiser.epochs=1", "optimiser.batch_size=8",
     ]  # fmt: skip
     recipe = read_recipe(RECIPE, changes)
     figures = train(recipe, tmp_path / "run", tmp_path / "cache", quiet)

@@ -9,12 +9,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from plainfilm.cli.console import progress
 from plainfilm.cli.options import OnError
 from plainfilm.errors import InputError, LabelError, NumericError, ResourceError
 from plainfilm.io.atomic import check_output_folder, sweep, write_text
-from plainfilm.radiograph import Radiograph
+
+if TYPE_CHECKING:
+    from plainfilm.radiograph import Radiograph
 
 FINISHED_WITH_EXCLUSIONS = 6
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -25,6 +25,13 @@ class Studies(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int, /) -> Study: ...
+
+
+Row = tuple[np.ndarray, np.ndarray, np.ndarray, str]
+"""Image, packed lungs, labels and patient of one film."""
+
+FEW = 64
+"""Films below which no other process is started."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,17 +120,25 @@ def _write(
     images = np.lib.format.open_memmap(folder / "images.npy", "w+", np.uint8, (count, size, size))
     lungs = np.lib.format.open_memmap(folder / "lungs.npy", "w+", np.uint8, (count, size, (size + 7) // 8))
     labels, patients = np.empty((count, len(targets)), np.float32), []
-    row = _Row(studies, targets, size, fit)
-    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        for index, (image, lung, label, patient) in enumerate(pool.map(row, range(count), chunksize=16)):
-            images[index], lungs[index], labels[index] = image, lung, label
-            patients.append(patient)
-            progress(index + 1)
+    rows = _rows(_Row(studies, targets, size, fit), count, workers)
+    for index, (image, lung, label, patient) in enumerate(rows):
+        images[index], lungs[index], labels[index] = image, lung, label
+        patients.append(patient)
+        progress(index + 1)
     images.flush()
     lungs.flush()
     np.save(folder / "labels.npy", labels)
     meta = {"targets": targets, "patients": patients, "data": repr(studies), "fit": fit}
     (folder / "store.json").write_text(json.dumps(meta))
+
+
+def _rows(row: _Row, count: int, workers: int) -> Iterator[Row]:
+    # A process takes a second or two to start, more than a few films take.
+    if workers == 1 or count < FEW:
+        yield from map(row, range(count))
+        return
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        yield from pool.map(row, range(count), chunksize=16)
 
 
 @dataclass(frozen=True)
@@ -135,7 +150,7 @@ class _Row:
     size: int
     fit: str
 
-    def __call__(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
+    def __call__(self, index: int) -> Row:
         study = self.studies[index]
         placement = Placement.fit(self.fit, study.radiograph.size, (self.size, self.size))
         image = (placement.sample(study.radiograph.pixels).clip(0, 1) * 255 + 0.5).astype(np.uint8)

@@ -156,7 +156,7 @@ def render(report: Report) -> str:
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )  # fmt: skip
     # A file name that is not UTF-8 reaches Python as lone surrogates, which no file can hold.
-    return page.encode("utf-8", "replace").decode()
+    return page.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
 
 
 def _environment() -> Environment:

@@ -33,6 +33,11 @@ class Change:
     noise: Tensor
     seed: int
 
+    def to(self, device: torch.device) -> Change:
+        """The same draws on another device."""
+        tensors = (self.affine, self.gamma, self.contrast, self.brightness, self.noise)
+        return Change(*(tensor.to(device) for tensor in tensors), self.seed)
+
 
 def draw_changes(count: int, generator: torch.Generator) -> Change:
     """Changes of posture and exposure for ``count`` films. Films are never mirrored: the heart has a side."""
@@ -55,12 +60,14 @@ def draw_changes(count: int, generator: torch.Generator) -> Change:
 
 def apply_changes(images: Tensor, change: Change) -> Tensor:
     """Changed films, ``(B, 1, S, S)`` in [0, 1] to the same."""
+    change = change.to(images.device)
     grid = F.affine_grid(change.affine, list(images.shape), align_corners=False)
     moved = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
     curved = moved.clamp(1e-3, 1) ** _per_film(change.gamma)
     mean = curved.mean((1, 2, 3), keepdim=True)
     exposed = (curved - mean) * _per_film(change.contrast) + mean + _per_film(change.brightness)
-    noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(change.seed))
+    # Drawn on the processor, so that a seed means the same numbers on every accelerator.
+    noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(change.seed)).to(images.device)
     return (exposed + noise * _per_film(change.noise)).clamp(0, 1)
 
 

@@ -6,8 +6,9 @@ and never imports torch.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from plainfilm.lazy import loads_on_first_use
 
 if TYPE_CHECKING:
     from plainfilm.attribution.explain import explain
@@ -45,13 +46,7 @@ __all__ = [
     "wrap",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'plainfilm' has no attribute {name!r}")
-    value = getattr(import_module(f"plainfilm.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = loads_on_first_use(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

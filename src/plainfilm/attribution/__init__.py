@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from plainfilm.lazy import loads_on_first_use
 
 if TYPE_CHECKING:
     from plainfilm.attribution.explain import explain_films
@@ -36,10 +37,4 @@ __all__ = [
     "explain_films",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'plainfilm.attribution' has no attribute {name!r}")
-    value = getattr(import_module(f"plainfilm.attribution.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = loads_on_first_use(__name__, _HOMES)

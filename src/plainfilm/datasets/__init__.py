@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from plainfilm.lazy import loads_on_first_use
 
 if TYPE_CHECKING:
     from plainfilm.datasets.phantom import Phantom, Shortcut
@@ -22,10 +23,4 @@ _HOMES = {
 
 __all__ = ["Label", "Phantom", "Shortcut", "Study", "TableDataset", "plant"]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"plainfilm.datasets.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = loads_on_first_use(__name__, _HOMES)

@@ -6,9 +6,9 @@ merge across processes. The classes load torchmetrics, which is slow, on first u
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from plainfilm.lazy import loads_on_first_use
 from plainfilm.metrics.baselines import centre_prior, expected_random_iou, random_map
 from plainfilm.metrics.classification import auroc, auroc_interval, delong_variance, multilabel_auroc
 from plainfilm.metrics.intervals import Interval, mean_interval, proportion_interval
@@ -49,10 +49,7 @@ __all__ = [
     "random_map",
 ]
 
-_LAZY = ("HitRate", "LocalisationIoU", "MassInside", "MultilabelAUROC")
-
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(import_module("plainfilm.metrics.accumulators"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = loads_on_first_use(
+    __name__,
+    {name: "accumulators" for name in ("HitRate", "LocalisationIoU", "MassInside", "MultilabelAUROC")},
+)

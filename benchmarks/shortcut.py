@@ -54,19 +54,29 @@ def judge(model: Classifier, tied: list[Study], free: list[Study]) -> None:
     truth = {name: _column(studies, FINDING) for name, studies in (("tied", tied), ("free", free))}
     print(f"  AUROC where tube and finding go together   {auroc_interval(scores['tied'], truth['tied'])}")
     print(f"  AUROC where they are independent           {auroc_interval(scores['free'], truth['free'])}")
-    print(f"  AUROC of the same score for the tube       {auroc_interval(scores['free'], _column(free, SUPPORT_DEVICES))}")
+    print(
+        f"  AUROC of the same score for the tube       {auroc_interval(scores['free'], _column(free, SUPPORT_DEVICES))}"
+    )
 
 
 def trace(model: Classifier, both: list[Study]) -> None:
     """Prints where the maps go."""
     for method in METHODS:
         settings: Mapping[str, int] = {"steps": 20} if method == "integrated-gradients" else {}
-        maps = [e.evidence_on_film() for s in both for e in explain_films(model, [s.radiograph], FINDING, method, **settings)]
+        maps = [
+            e.evidence_on_film()
+            for s in both
+            for e in explain_films(model, [s.radiograph], FINDING, method, **settings)
+        ]
         cells = []
         for name in (SUPPORT_DEVICES, FINDING):
             masks = [study.masks[name] for study in both]
-            hits = proportion_interval(int(sum(hit(m, mask) for m, mask in zip(maps, masks, strict=True))), len(maps))
-            density = mean_interval(mass_inside(m, mask) / mask.mean() for m, mask in zip(maps, masks, strict=True))
+            hits = proportion_interval(
+                int(sum(hit(m, mask) for m, mask in zip(maps, masks, strict=True))), len(maps)
+            )
+            density = mean_interval(
+                mass_inside(m, mask) / mask.mean() for m, mask in zip(maps, masks, strict=True)
+            )
             cells.append(f"hit {hits}, density {density}")
         print(f"  {method:<21} tube: {cells[0]}; finding: {cells[1]}")
 

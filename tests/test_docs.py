@@ -25,7 +25,9 @@ def film(tmp_path_factory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if BLOCK.search(p.read_text())], ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", [p for p in PAGES if BLOCK.search(p.read_text())], ids=lambda page: page.name
+)
 def test_the_blocks_of_a_page_run_in_order(page, film, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "chest.png").write_bytes(film.read_bytes())
@@ -41,4 +43,6 @@ def test_every_method_has_its_test_and_its_page():
         if re.search(r"^class \w+\(Method\)", path.read_text(), re.MULTILINE)
     }
     assert methods == {path.stem for path in (REPOSITORY / "docs/methods").glob("*.md")}
-    assert methods <= {path.stem.removeprefix("test_") for path in (REPOSITORY / "tests/attribution").glob("*.py")}
+    assert methods <= {
+        path.stem.removeprefix("test_") for path in (REPOSITORY / "tests/attribution").glob("*.py")
+    }

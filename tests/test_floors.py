@@ -8,8 +8,8 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "src" / "plainfilm"
 FLOORS = (
-    "lazy", "errors", "findings", "radiograph", "losses", "masks", "io", "datasets", "metrics", "models", "training",
-    "attribution", "reports", "cli",
+    "lazy", "errors", "findings", "radiograph", "losses", "masks", "io", "datasets", "metrics", "models",
+    "training", "attribution", "reports", "cli",
 )  # fmt: skip
 """From the ground up."""
 
@@ -46,4 +46,6 @@ def test_no_circle():
 
 
 def test_every_folder_has_its_floor():
-    assert {path.stem for path in PACKAGE.iterdir() if path.suffix in ("", ".py") and path.stem[0] != "_"} <= {*FLOORS, "py"}
+    assert {
+        path.stem for path in PACKAGE.iterdir() if path.suffix in ("", ".py") and path.stem[0] != "_"
+    } <= {*FLOORS, "py"}

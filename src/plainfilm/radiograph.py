@@ -81,7 +81,9 @@ class Placement:
 
     def __post_init__(self) -> None:
         if min(*self.film, *self.grid) < 1 or min(self.box[2:]) <= 0:
-            raise InputError(f"film {self.film}, grid {self.grid}, box {self.box}", "sizes above zero", "Placement")
+            raise InputError(
+                f"film {self.film}, grid {self.grid}, box {self.box}", "sizes above zero", "Placement"
+            )
 
     @classmethod
     def resize(cls, film: Size, grid: Size) -> Placement:
@@ -171,14 +173,19 @@ class Placement:
 FITS = ("resize", "centre_crop", "letterbox")
 
 
-def _central(film: Size, grid: Size, choose: Callable[[float, float], float]) -> tuple[float, float, float, float]:
+def _central(
+    film: Size, grid: Size, choose: Callable[[float, float], float]
+) -> tuple[float, float, float, float]:
     scale = choose(film[0] / grid[0], film[1] / grid[1])
     height, width = grid[0] * scale, grid[1] * scale
     return (film[0] - height) / 2, (film[1] - width) / 2, height, width
 
 
 def _resample(
-    values: np.ndarray, box: tuple[float, float, float, float], grid: Size, method: Image.Resampling,
+    values: np.ndarray,
+    box: tuple[float, float, float, float],
+    grid: Size,
+    method: Image.Resampling,
     outside: Literal["constant", "edge"] = "constant",
 ) -> np.ndarray:
     """Resamples ``box`` of an image onto a grid; what lies outside the image is 0, or its edge."""

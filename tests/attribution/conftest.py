@@ -52,7 +52,9 @@ def densenet(request: pytest.FixtureRequest) -> tuple[nn.Module, Tensor]:
     """A public DenseNet-121 as it ships, with its functional in-place end, and images."""
     torch.manual_seed(1)
     if request.param == "torchvision":
-        return randomised(torchvision.models.densenet121(weights=None, num_classes=5)), torch.randn(2, 3, 96, 96)
+        return randomised(torchvision.models.densenet121(weights=None, num_classes=5)), torch.randn(
+            2, 3, 96, 96
+        )
     return randomised(xrv.models.DenseNet(num_classes=5)), torch.randn(2, 1, 96, 96)
 
 

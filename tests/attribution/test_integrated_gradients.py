@@ -25,7 +25,9 @@ def test_is_complete(small):
     maps = IntegratedGradients(small, steps=400).attribute(images, 2)
     with torch.no_grad():
         difference = small(images)[:, 2] - small(torch.zeros_like(images))[:, 2]
-    torch.testing.assert_close(maps.sum((1, 2, 3)), difference, rtol=0, atol=2e-3 * difference.abs().max().item())
+    torch.testing.assert_close(
+        maps.sum((1, 2, 3)), difference, rtol=0, atol=2e-3 * difference.abs().max().item()
+    )
 
 
 def test_agrees_with_captum_on_public_densenets(densenet):

@@ -22,7 +22,9 @@ def test_a_target_that_does_not_exist_is_refused(method, target, small):
 def test_a_batch_equals_its_images_one_by_one(method, small):
     images, targets = torch.rand(4, 1, 16, 16), [2, 0, 1, 0]
     batch = method(small).attribute(images, torch.tensor(targets))
-    singles = [method(small).attribute(image[None], target) for image, target in zip(images, targets, strict=True)]
+    singles = [
+        method(small).attribute(image[None], target) for image, target in zip(images, targets, strict=True)
+    ]
     torch.testing.assert_close(batch, torch.cat(singles), rtol=1e-5, atol=1e-7)
 
 
@@ -30,7 +32,9 @@ def test_a_batch_equals_its_images_one_by_one(method, small):
 def test_little_memory_gives_the_same_maps(method, small):
     images = torch.rand(5, 1, 16, 16)
     expected = method(small).attribute(images, 1)
-    torch.testing.assert_close(method(small, memory=1e-6).attribute(images, 1), expected, rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(
+        method(small, memory=1e-6).attribute(images, 1), expected, rtol=1e-5, atol=1e-7
+    )
 
 
 def test_memory_grows_the_chunk_in_proportion():
@@ -66,7 +70,9 @@ def test_weights_that_are_not_finite_are_named(method, small):
         method(small).attribute(torch.rand(1, 1, 16, 16), 0)
 
 
-@pytest.mark.parametrize("images", [torch.rand(1, 16, 16), torch.zeros(1, 1, 16, 16, dtype=torch.uint8), "film"])
+@pytest.mark.parametrize(
+    "images", [torch.rand(1, 16, 16), torch.zeros(1, 1, 16, 16, dtype=torch.uint8), "film"]
+)
 def test_images_of_another_kind_are_refused(images, small):
     with pytest.raises(ModelError, match="floating-point images"):
         Gradient(small).attribute(images, 0)

@@ -60,7 +60,9 @@ def test_half_precision_weights_are_computed_in_float32(dtype, small, returned_a
     images = torch.rand(2, 1, 16, 16)
     maps = Gradient(network).attribute(images, 0)
     widened = type(network)()
-    widened.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in network.state_dict().items()})
+    widened.load_state_dict(
+        {k: v.float() if v.is_floating_point() else v for k, v in network.state_dict().items()}
+    )
     assert maps.dtype == torch.float32
     torch.testing.assert_close(maps, Gradient(widened.eval()).attribute(images, 0))
     returned_as_found(network, lambda: Gradient(network).attribute(images, 0))

@@ -124,8 +124,9 @@ def save_dicom(path):
     film = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
     film.SOPClassUID, film.SOPInstanceUID, film.Modality = ComputedRadiographyImageStorage, "1.2.3", "CR"
     for keyword in (
-        "PatientName", "PatientID", "PatientAddress", "InstitutionName", "ReferringPhysicianName", "AccessionNumber",
-        "StudyDescription", "SeriesDescription", "ImageComments", "StationName", "ProtocolName", "OperatorsName",
+        "PatientName", "PatientID", "PatientAddress", "InstitutionName", "ReferringPhysicianName",
+        "AccessionNumber", "StudyDescription", "SeriesDescription", "ImageComments", "StationName",
+        "ProtocolName", "OperatorsName",
     ):  # fmt: skip
         setattr(film, keyword, "CANARY")
     film.Rows, film.Columns, film.SamplesPerPixel, film.PhotometricInterpretation = 48, 40, 1, "MONOCHROME2"

@@ -25,9 +25,9 @@ def explained(film: Radiograph) -> Callable[..., Explanation]:
     def explain(values: np.ndarray, **changes: Any) -> Explanation:
         shape = values.shape[0], values.shape[1]
         given: dict[str, Any] = {
-            "map": values.astype(np.float32), "unit": "logit per cell", "target": "Mass", "method": "grad-cam",
-            "settings": {}, "status": Status.OK, "placement": Placement.resize(film.size, shape), "film": film,
-            "probability": 0.8,
+            "map": values.astype(np.float32), "unit": "logit per cell", "target": "Mass",
+            "method": "grad-cam", "settings": {}, "status": Status.OK,
+            "placement": Placement.resize(film.size, shape), "film": film, "probability": 0.8,
         }  # fmt: skip
         return Explanation(**(given | changes))
 

@@ -59,10 +59,13 @@ def report(film, explained):
     maps = [explained(rng.normal(size=(5, 4)), method=name) for name in ("grad-cam", "gradient")]
     case = Case.of(film, {"Mass": 0.8, "Pleural_Thickening": 0.1}, maps, {"Mass": mask}, ["Mass"])
     return Report(
-        title="Maps", model="tiny", provenance={"Command": "plainfilm explain <films>"}, cases=[case], films=1,
-        operating_points={"Mass": 0.5, "Pleural_Thickening": None}, scores=score_maps(maps, mask), maps=(2, 0),
-        areas={"Mass": Interval(0.9, 0.7, 0.97, 20, 0, 8, 12), "Hernia": Interval(nan, nan, nan, 20, 0, 0, 20)},
-        truth="the outline",
+        title="Maps", model="tiny", provenance={"Command": "plainfilm explain <films>"}, cases=[case],
+        films=1, operating_points={"Mass": 0.5, "Pleural_Thickening": None}, scores=score_maps(maps, mask),
+        maps=(2, 0), truth="the outline",
+        areas={
+            "Mass": Interval(0.9, 0.7, 0.97, 20, 0, 8, 12),
+            "Hernia": Interval(nan, nan, nan, 20, 0, 0, 20),
+        },
     )  # fmt: skip
 
 

@@ -23,7 +23,9 @@ def recipe(tmp_path):
 
 
 def test_settings_can_be_changed(recipe):
-    changed = read_recipe(recipe, ["optimiser.epochs=3", "data.shortcut.correlation=0.5", "loss=weighted-bce"])
+    changed = read_recipe(
+        recipe, ["optimiser.epochs=3", "data.shortcut.correlation=0.5", "loss=weighted-bce"]
+    )
     assert changed.optimiser.epochs == 3
     assert changed.data.shortcut.correlation == 0.5
     assert changed.data.train == 10
@@ -59,6 +61,7 @@ def test_missing_and_broken_files_are_named(tmp_path):
 def test_the_kind_of_data_chooses_its_settings(tmp_path):
     path = tmp_path / "table.yaml"
     path.write_text(
-        "name: view\ndata: {kind: table, folder: f, csv: c, labels: {AP: {column: View Position, equals: AP}}}\n"
+        "name: view\n"
+        "data: {kind: table, folder: f, csv: c, labels: {AP: {column: View Position, equals: AP}}}\n"
     )
     assert isinstance(read_recipe(path).data, TableRecipe)

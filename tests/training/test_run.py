@@ -39,8 +39,15 @@ def test_a_recipe_becomes_a_checkpoint_with_its_card(tmp_path):
 def test_a_start_takes_over_the_features_but_not_the_head(tmp_path):
     recipe = read_recipe(RECIPES / "smoke.yaml", SMALL)
     train_classifier(recipe, tmp_path / "first", tmp_path / "cache", quiet)
-    changes = [*SMALL, f"model.start={tmp_path / 'first'}", "optimiser.learning_rate=1e-12", "data.targets=[Mass]"]
-    train_classifier(read_recipe(RECIPES / "smoke.yaml", changes), tmp_path / "second", tmp_path / "cache", quiet)
+    changes = [
+        *SMALL,
+        f"model.start={tmp_path / 'first'}",
+        "optimiser.learning_rate=1e-12",
+        "data.targets=[Mass]",
+    ]
+    train_classifier(
+        read_recipe(RECIPES / "smoke.yaml", changes), tmp_path / "second", tmp_path / "cache", quiet
+    )
     first, second = (load_classifier(tmp_path / name).network for name in ("first", "second"))
     torch.testing.assert_close(second.features.conv0.weight, first.features.conv0.weight)
     assert second.classifier.out_features == 1
@@ -58,6 +65,9 @@ def test_a_table_is_split_by_patient(tmp_path):
         "labels: {AP: {column: View Position, equals: AP}}}\n"
     )
     parts = parts_of(read_recipe(path).data, tmp_path / "cache", quiet)
-    patients = [{parts.train.store.patients[row] for row in part.rows} for part in (parts.train, parts.validation, parts.test)]
+    patients = [
+        {parts.train.store.patients[row] for row in part.rows}
+        for part in (parts.train, parts.validation, parts.test)
+    ]
     assert sum(map(len, patients)) == 20 == len(set.union(*patients))
     assert parts.train.labels.unique().tolist() == [0, 1]

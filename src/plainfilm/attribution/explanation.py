@@ -122,4 +122,6 @@ def load_map(path: str | Path) -> tuple[np.ndarray, dict[str, Any]]:
         with np.load(path, allow_pickle=False) as stored:
             return stored["map"], json.loads(str(stored["record"]))
     except (OSError, ValueError, KeyError, BadZipFile) as error:
-        raise ArtifactError(f"a file that cannot be read ({error})", "a saved explanation", path.name) from error
+        raise ArtifactError(
+            f"a file that cannot be read ({error})", "a saved explanation", path.name
+        ) from error

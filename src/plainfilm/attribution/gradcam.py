@@ -9,7 +9,14 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from plainfilm.attribution.method import Method, checked_images, checked_maps, checked_scores, in_chunks, target_scores
+from plainfilm.attribution.method import (
+    Method,
+    checked_images,
+    checked_maps,
+    checked_scores,
+    in_chunks,
+    target_scores,
+)
 from plainfilm.attribution.probe import probe
 from plainfilm.errors import ModelError
 
@@ -52,11 +59,17 @@ class GradCAM(Method):
     def _all(self, images: Tensor) -> Tensor:
         features, scores = self._run(images)
         scores = checked_scores(scores, len(images))
-        return torch.cat([_weighted(features, scores[:, k], keep_graph=True) for k in range(scores.shape[1])], 1)
+        return torch.cat(
+            [_weighted(features, scores[:, k], keep_graph=True) for k in range(scores.shape[1])], 1
+        )
 
     def _run(self, images: Tensor) -> tuple[Tensor, Any]:
         """The layer's features as a leaf of the graph, and the scores computed from them."""
-        layer = find_layer(self.network, self.layer) if self.layer is not None else last_feature_map(self.network, images[:1])
+        layer = (
+            find_layer(self.network, self.layer)
+            if self.layer is not None
+            else last_feature_map(self.network, images[:1])
+        )
         seen: list[Tensor] = []
 
         def start_graph_here(module: nn.Module, inputs: Any, output: Any) -> Tensor:
@@ -107,7 +120,11 @@ def find_layer(network: nn.Module, layer: str | nn.Module) -> nn.Module:
     return modules[layer]
 
 
-_NOT_A_FEATURE_MAP = (nn.modules.activation.__name__, nn.modules.pooling.__name__, nn.modules.dropout.__name__)
+_NOT_A_FEATURE_MAP = (
+    nn.modules.activation.__name__,
+    nn.modules.pooling.__name__,
+    nn.modules.dropout.__name__,
+)
 
 
 def last_feature_map(network: nn.Module, image: Tensor) -> nn.Module:
@@ -125,7 +142,9 @@ def last_feature_map(network: nn.Module, image: Tensor) -> nn.Module:
         if isinstance(output, Tensor) and output.ndim == 4 and output.shape[2] * output.shape[3] > 1:
             found.append(module)
 
-    candidates = [m for m in network.modules() if type(m).__module__ not in _NOT_A_FEATURE_MAP and m is not network]
+    candidates = [
+        m for m in network.modules() if type(m).__module__ not in _NOT_A_FEATURE_MAP and m is not network
+    ]
     handles = [module.register_forward_hook(note) for module in candidates]
     try:
         with torch.no_grad():

@@ -80,8 +80,17 @@ def checked_images(images: Tensor, network: nn.Module) -> Tensor:
     Raises:
         ModelError: unless ``(B, C, H, W)`` and floating point.
     """
-    if not isinstance(images, Tensor) or images.ndim != 4 or not images.is_floating_point() or not len(images):
-        got = f"{tuple(images.shape)} of {images.dtype}" if isinstance(images, Tensor) else type(images).__name__
+    if (
+        not isinstance(images, Tensor)
+        or images.ndim != 4
+        or not images.is_floating_point()
+        or not len(images)
+    ):
+        got = (
+            f"{tuple(images.shape)} of {images.dtype}"
+            if isinstance(images, Tensor)
+            else type(images).__name__
+        )
         raise ModelError(got, "floating-point images (B, C, H, W)", "attribute()")
     weights = next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.float32)
     return images.detach().to(weights)

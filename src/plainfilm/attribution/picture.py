@@ -66,7 +66,11 @@ def save_overlay(file: IO[bytes], explanation: Explanation, kind: str) -> None:
 def _show(axis: Axes, picture: np.ndarray, title: str) -> None:
     axis.imshow(picture)
     axis.set_axis_off()
-    axis.set_title(title if len(title) <= LONGEST_TITLE else title[: LONGEST_TITLE - 1] + "…", fontsize=9, parse_math=False)
+    axis.set_title(
+        title if len(title) <= LONGEST_TITLE else title[: LONGEST_TITLE - 1] + "…",
+        fontsize=9,
+        parse_math=False,
+    )
 
 
 def _colour_bar(figure: Figure, axes: np.ndarray, values: np.ndarray, unit: str) -> None:

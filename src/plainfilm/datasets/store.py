@@ -74,7 +74,9 @@ class FilmStore:
             )
             return cls(images, labels, lungs, tuple(meta["targets"]), tuple(meta["patients"]))
         except (OSError, ValueError, KeyError) as error:
-            raise ArtifactError(f"{error}", "a film store", folder.name, "Delete the folder; it is made again.") from error
+            raise ArtifactError(
+                f"{error}", "a film store", folder.name, "Delete the folder; it is made again."
+            ) from error
 
 
 def store_of(
@@ -154,6 +156,10 @@ class _Row:
         study = self.studies[index]
         placement = Placement.fit(self.fit, study.radiograph.size, (self.size, self.size))
         image = (placement.sample(study.radiograph.pixels).clip(0, 1) * 255 + 0.5).astype(np.uint8)
-        lungs = np.zeros((self.size, self.size), bool) if study.lungs is None else placement.sample_mask(study.lungs)
+        lungs = (
+            np.zeros((self.size, self.size), bool)
+            if study.lungs is None
+            else placement.sample_mask(study.lungs)
+        )
         labels = np.array([study.findings.get(name, np.nan) for name in self.targets], np.float32)
         return image, np.packbits(lungs, axis=-1), labels, study.patient or study.radiograph.id

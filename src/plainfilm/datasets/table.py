@@ -47,7 +47,9 @@ class TableDataset:
 
     def __getitem__(self, index: int) -> Study:
         row = self._rows.iloc[index]
-        findings = {name: float(rule.equals in str(row[rule.column]).split("|")) for name, rule in self.labels}
+        findings = {
+            name: float(rule.equals in str(row[rule.column]).split("|")) for name, rule in self.labels
+        }
         patient = row[self.patient_column] if self.patient_column else row[self.id_column]
         return Study(read(self.folder / row[self.id_column]), findings, patient=str(patient))
 
@@ -62,7 +64,9 @@ class TableDataset:
         if not self.csv.is_file():
             raise InputError("no such file", "a CSV of labels", self.csv.name)
         table = pd.read_csv(self.csv, dtype=str, keep_default_na=False)
-        for column in filter(None, (self.id_column, self.patient_column, *(rule.column for _, rule in self.labels))):
+        for column in filter(
+            None, (self.id_column, self.patient_column, *(rule.column for _, rule in self.labels))
+        ):
             if column not in table:
                 close = get_close_matches(column, table.columns, n=3)
                 raise LabelError(
@@ -71,7 +75,9 @@ class TableDataset:
                 )  # fmt: skip
         twice = table[self.id_column][table[self.id_column].duplicated()]
         if len(twice):
-            raise LabelError(f"{len(twice)} ids that occur twice, such as {twice.iloc[0]}", "unique ids", self.csv.name)
+            raise LabelError(
+                f"{len(twice)} ids that occur twice, such as {twice.iloc[0]}", "unique ids", self.csv.name
+            )
         present = table[table[self.id_column].map(lambda name: (self.folder / name).is_file())]
         if present.empty:
             raise InputError("none of the films", f"{len(table)} files of the table", self.folder.name)

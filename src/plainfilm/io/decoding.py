@@ -60,7 +60,9 @@ class Codec:
         with self._lock:
             note, pixels = self._answer(data, encoding)
         if note.get("error") == MissingDecoderError.__name__:
-            found = f"compressed pixels ({UID(encoding.transfer_syntax).name}) that no installed library decodes"
+            found = (
+                f"compressed pixels ({UID(encoding.transfer_syntax).name}) that no installed library decodes"
+            )
             raise InputError(found, "a decoder", where, "Install them with: pip install 'plainfilm[dicom]'")
         if "error" in note:
             found = f"compressed pixels that cannot be decoded ({note['error']})"

@@ -6,7 +6,7 @@ generator alone, so an epoch can be repeated.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -35,8 +35,14 @@ class Change:
 
     def to(self, device: torch.device) -> Change:
         """The same draws on another device."""
-        tensors = (self.affine, self.gamma, self.contrast, self.brightness, self.noise)
-        return Change(*(tensor.to(device) for tensor in tensors), self.seed)
+        return replace(
+            self,
+            affine=self.affine.to(device),
+            gamma=self.gamma.to(device),
+            contrast=self.contrast.to(device),
+            brightness=self.brightness.to(device),
+            noise=self.noise.to(device),
+        )
 
 
 def draw_changes(count: int, generator: torch.Generator) -> Change:

@@ -129,4 +129,6 @@ class Films(lightning.LightningDataModule):
 
     def _loader(self, part: Part, shuffle: bool) -> DataLoader[Any]:
         drop = shuffle and len(part) > self.batch_size
-        return DataLoader(part, self.batch_size, shuffle=shuffle, drop_last=drop, collate_fn=lambda batch: batch)
+        return DataLoader(
+            part, self.batch_size, shuffle=shuffle, drop_last=drop, collate_fn=lambda batch: batch
+        )

@@ -26,6 +26,7 @@ from plainfilm.training.classification import Classification
 from plainfilm.training.films import Films, Part, Parts, Progress, parts_of
 from plainfilm.training.lungs import LungSegmentation, evaluate_lungs
 from plainfilm.training.recipe import Recipe
+from plainfilm.training.task import Task
 
 
 MEASURES = {"classifier": "auroc", "lungs": "dice"}
@@ -57,12 +58,16 @@ def train_classifier(recipe: Recipe, out: Path, cache: Path, progress: Progress)
     parts = parts_of(recipe.data, cache, progress)
     classifier = new_classifier(recipe, parts.targets)
     task = Classification(classifier.network, recipe, parts.targets, _weights(recipe, parts))
-    best = BestNetwork(out, lambda epoch, score: save_classifier(classifier, out, _card(recipe, epoch, score)))
+    best = BestNetwork(
+        out, lambda epoch, score: save_classifier(classifier, out, _card(recipe, epoch, score))
+    )
     fit(task, recipe, parts, out, best)
     classifier = load_classifier(out)
     figures = evaluate(classifier, parts.test)
     if int(os.environ.get("LOCAL_RANK", "0")) == 0:
-        save_classifier(classifier, out, classifier.card | {"test": as_json(figures), "test_films": len(parts.test)})
+        save_classifier(
+            classifier, out, classifier.card | {"test": as_json(figures), "test_films": len(parts.test)}
+        )
     return figures
 
 
@@ -114,6 +119,7 @@ class BestNetwork(lightning.Callback):
         self.best: float | None = None
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        assert isinstance(pl_module, Task)  # every task of ours names its score
         score = float(trainer.callback_metrics[pl_module.score])
         # An undefined score (a part without positives) beats nothing, but a run never ends without a network.
         if trainer.is_global_zero and (self.best is None or score > self.best):
@@ -127,9 +133,13 @@ def new_classifier(recipe: Recipe, targets: tuple[str, ...]) -> Classifier:
     network: DenseNet = build(len(targets))
     if recipe.model.start:
         start = load_classifier(recipe.model.start).network
-        kept = {name: value for name, value in start.state_dict().items() if not name.startswith("classifier.")}
+        kept = {
+            name: value for name, value in start.state_dict().items() if not name.startswith("classifier.")
+        }
         network.load_state_dict(kept, strict=False)
-    return Classifier(network, targets, InputSpec(recipe.data.size, 0.0, 1.0, 1), "logit", {"name": recipe.name})
+    return Classifier(
+        network, targets, InputSpec(recipe.data.size, 0.0, 1.0, 1), "logit", {"name": recipe.name}
+    )
 
 
 def evaluate(classifier: Classifier, part: Part, batch_size: int = 64) -> dict[str, Interval]:
@@ -144,22 +154,27 @@ def evaluate(classifier: Classifier, part: Part, batch_size: int = 64) -> dict[s
     return multilabel_auroc(np.concatenate(probabilities), part.labels.numpy(), classifier.targets)
 
 
-def as_json(
-    figures: dict[str, Interval], measure: str = "auroc"
-) -> dict[str, dict[str, float | int | None]]:
+def as_json(figures: dict[str, Interval], measure: str = "auroc") -> dict[str, dict[str, float | int | None]]:
     """Intervals as JSON values; an undefined figure becomes None."""
 
     def finite(value: float) -> float | None:
         return round(value, 4) if math.isfinite(value) else None
 
     return {
-        name: {measure: finite(f.value), "low": finite(f.low), "high": finite(f.high), "positives": f.n_positive}
+        name: {
+            measure: finite(f.value),
+            "low": finite(f.low),
+            "high": finite(f.high),
+            "positives": f.n_positive,
+        }
         for name, f in figures.items()
     }
 
 
 def _weights(recipe: Recipe, parts: Parts) -> torch.Tensor | None:
-    return balancing_weights(parts.train.labels, recipe.weight_limit) if recipe.loss == "weighted-bce" else None
+    return (
+        balancing_weights(parts.train.labels, recipe.weight_limit) if recipe.loss == "weighted-bce" else None
+    )
 
 
 def _card(recipe: Recipe, epoch: int, score: float, measure: str = "validation_auroc") -> dict[str, Any]:

@@ -13,7 +13,13 @@ from plainfilm.training.recipe import Recipe
 
 
 class Task(lightning.LightningModule):
-    """A network under AdamW with a warm-up and a cosine, fed with augmented films."""
+    """A network under AdamW with a warm-up and a cosine, fed with augmented films.
+
+    Attributes:
+        score: The validation figure by which the best network is kept; higher is better.
+    """
+
+    score: str
 
     def __init__(self, network: nn.Module, recipe: Recipe) -> None:
         super().__init__()
@@ -26,7 +32,9 @@ class Task(lightning.LightningModule):
             self.network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
         )
         total = max(1, int(self.trainer.estimated_stepping_batches))
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _cycle(step / total, settings.warm_up))
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimiser, lambda step: _cycle(step / total, settings.warm_up)
+        )
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def generator(self, batch_index: int) -> torch.Generator:

@@ -47,8 +47,10 @@ def compare(turns: int = 3) -> tuple[float, float, float]:
 
 def test_all_targets_are_twenty_times_as_fast_as_one_by_one():
     ours, theirs, difference = compare()
-    print(f"\nGrad-CAM, {TARGETS} targets: ours {ours:.3f} s, captum {theirs:.3f} s, ratio {theirs / ours:.1f}, "
-          f"difference {difference:.1e}")  # fmt: skip
+    print(
+        f"\nGrad-CAM, {TARGETS} targets: ours {ours:.3f} s, captum {theirs:.3f} s, "
+        f"ratio {theirs / ours:.1f}, difference {difference:.1e}"
+    )
     assert difference < 1e-5
     assert theirs / ours >= LEAST_RATIO
 

@@ -55,7 +55,8 @@ def judge(model: Classifier, tied: list[Study], free: list[Study]) -> None:
     print(f"  AUROC where tube and finding go together   {auroc_interval(scores['tied'], truth['tied'])}")
     print(f"  AUROC where they are independent           {auroc_interval(scores['free'], truth['free'])}")
     print(
-        f"  AUROC of the same score for the tube       {auroc_interval(scores['free'], _column(free, SUPPORT_DEVICES))}"
+        f"  AUROC of the same score for the tube       "
+        f"{auroc_interval(scores['free'], _column(free, SUPPORT_DEVICES))}"
     )
 
 

@@ -1,6 +1,7 @@
 """Names of a package that load when they are first used (PEP 562).
 
-torch takes seconds to import and torchmetrics ten; who asks for a reader or a help text should not wait for them.
+torch takes seconds to import and torchmetrics ten; who asks for a reader or a help text should
+not wait for them.
 """
 
 from __future__ import annotations

@@ -42,23 +42,29 @@ class Radiograph:
         pixels = np.asarray(self.pixels, dtype=np.float32)
         if pixels.ndim != 2 or min(pixels.shape, default=0) < 1:
             raise InputError(f"pixels of shape {pixels.shape}", "a grey image (H, W)", self.id)
-        if not np.isfinite(pixels).all():
-            bad = np.argwhere(~np.isfinite(pixels))
-            raise InputError(
-                f"{len(bad)} pixels that are NaN or infinite, the first at row {bad[0][0]}, column {bad[0][1]}",
-                "finite pixels", self.id, "Repair or exclude the file.",
-            )  # fmt: skip
-        if pixels.min() < 0 or pixels.max() > 1:
-            raise InputError(
-                f"pixels from {pixels.min():.4g} to {pixels.max():.4g}", "values in [0, 1]", self.id,
-                "Scale the array, or let plainfilm.read() do it from a file.",
-            )  # fmt: skip
+        # One comparison is False for NaN too, so sound films are passed over once for each bound.
+        if not (pixels.min() >= 0 and pixels.max() <= 1):
+            raise _unusable(pixels, self.id)
         object.__setattr__(self, "pixels", np.ascontiguousarray(pixels))
 
     @property
     def size(self) -> Size:
         """Height and width in pixels."""
         return self.pixels.shape[0], self.pixels.shape[1]
+
+
+def _unusable(pixels: np.ndarray, where: str) -> InputError:
+    bad = np.argwhere(~np.isfinite(pixels))
+    if len(bad):
+        row, column = bad[0]
+        found = f"{len(bad)} pixels that are NaN or infinite, the first at row {row}, column {column}"
+        return InputError(found, "finite pixels", where, "Repair or exclude the file.")
+    return InputError(
+        f"pixels from {pixels.min():.4g} to {pixels.max():.4g}",
+        "values in [0, 1]",
+        where,
+        "Scale the array, or let plainfilm.read() do it from a file.",
+    )
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ def explanation(values: np.ndarray, film_id: str = "film", evidence: str = "posi
     film = Radiograph(np.linspace(0, 1, 64 * 48, dtype=np.float32).reshape(64, 48), film_id)
     placement = Placement.centre_crop(film.size, values.shape)
     return Explanation(
-        values.astype(np.float32), "logit per cell", "Mass", "grad-cam", {"layer": None}, Status.OK, placement,
-        film, 0.25, evidence, {"plainfilm": "test"},
+        values.astype(np.float32), "logit per cell", "Mass", "grad-cam", {"layer": None}, Status.OK,
+        placement, film, 0.25, evidence, {"plainfilm": "test"},
     )  # fmt: skip
 
 

@@ -17,7 +17,10 @@ def table(folder, text, rules=RULES, patient="Patient"):
     return TableDataset(folder, folder / "labels.csv", "Image", patient, rules)
 
 
-TEXT = "Image,Patient,Finding Labels,Sex\n00123.png,007,Effusion|Mass,F\nNA.png,NA,No Finding,M\nmissing.png,9,,M\n"
+TEXT = (
+    "Image,Patient,Finding Labels,Sex\n"
+    "00123.png,007,Effusion|Mass,F\nNA.png,NA,No Finding,M\nmissing.png,9,,M\n"
+)
 
 
 def test_rows_become_studies_and_ids_stay_text(tmp_path):

@@ -63,14 +63,25 @@ def explain_films(
     seconds = (time.perf_counter() - start) / len(films)
     with torch.no_grad():
         probabilities = model.probabilities(images).cpu().numpy()
+    maps = [_without_constant_film(values, film) for values, film in zip(maps, films, strict=True)]
     return [
         Explanation(
-            map=values, unit=how.unit, target=model.targets[index], method=method, settings=how.settings(),
-            status=_status(values), placement=placement.at((values.shape[0], values.shape[1])), film=film,
-            probability=float(row[index]), evidence=how.evidence, provenance=_provenance(model, film, seconds),
+            map=values,
+            unit=how.unit,
+            target=model.targets[index],
+            method=method,
+            settings=how.settings(),
+            status=_status(values),
+            placement=placement.at((values.shape[0], values.shape[1])),
+            film=film,
+            probability=float(row[index]),
+            evidence=how.evidence,
+            provenance=_provenance(model, film, seconds),
         )
-        for values, index, placement, film, row in zip(maps, indices, placements, films, probabilities, strict=True)
-    ]  # fmt: skip
+        for values, index, placement, film, row in zip(
+            maps, indices, placements, films, probabilities, strict=True
+        )
+    ]
 
 
 def _build(name: str, model: Classifier, settings: dict[str, Any]) -> Method:
@@ -80,6 +91,11 @@ def _build(name: str, model: Classifier, settings: dict[str, Any]) -> Method:
     if unknown:
         raise ModelError(f"setting {unknown[0]!r}", f"one of {', '.join(known)}", name)
     return method(model.network, **settings)
+
+
+def _without_constant_film(values: np.ndarray, film: Radiograph) -> np.ndarray:
+    """All zeros where the film shows nothing: what a map has there comes from the network's own borders."""
+    return np.zeros_like(values) if film.pixels.min() == film.pixels.max() else values
 
 
 def _status(values: np.ndarray) -> Status:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ class Status(StrEnum):
 
 _SENTENCES = {
     Status.OK: "The map varies over the film.",
-    Status.FLAT: "The map is constant: the score does not depend on where anything is in this film.",
+    Status.FLAT: "The map is constant: nothing in this film moves the score.",
 }
 
 
@@ -99,16 +99,20 @@ class Explanation:
             "target": self.target,
             "probability": self.probability,
             "method": self.method,
-            "settings": {k: v if isinstance(v, (int, float, str, bool, type(None))) else repr(v) for k, v in self.settings.items()},
+            "settings": {name: _plain(value) for name, value in self.settings.items()},
             "status": self.status.value,
             "unit": self.unit,
             "evidence": self.evidence,
-            "placement": {"film": self.placement.film, "grid": self.placement.grid, "box": self.placement.box},
+            "placement": asdict(self.placement),
             "provenance": dict(self.provenance),
         }  # fmt: skip
 
 
 _PICTURES = {".png": "png", ".jpg": "jpeg", ".webp": "webp"}
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, int | float | str | None) else repr(value)
 
 
 def load_map(path: str | Path) -> tuple[np.ndarray, dict[str, Any]]:

@@ -47,8 +47,8 @@ class Method(ABC):
             target: One class index for all images, or one for each.
 
         Returns:
-            Raw signed maps ``(B, 1, h, w)``, float32 (float64 for a float64 network), in the method's unit, on the
-            input's grid or on a feature grid inside it.
+            Raw signed maps ``(B, 1, h, w)`` in the method's unit, float32 (float64 for a float64
+            network), on the input's grid or on a feature grid inside it.
 
         Raises:
             ModelError: for a target that the network does not have, or a network to

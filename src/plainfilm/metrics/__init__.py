@@ -51,5 +51,5 @@ __all__ = [
 
 __getattr__ = loads_on_first_use(
     __name__,
-    {name: "accumulators" for name in ("HitRate", "LocalisationIoU", "MassInside", "MultilabelAUROC")},
+    dict.fromkeys(("HitRate", "LocalisationIoU", "MassInside", "MultilabelAUROC"), "accumulators"),
 )

@@ -28,7 +28,6 @@ from plainfilm.training.lungs import LungSegmentation, evaluate_lungs
 from plainfilm.training.recipe import Recipe
 from plainfilm.training.task import Task
 
-
 MEASURES = {"classifier": "auroc", "lungs": "dice"}
 """Task to what its figures are."""
 

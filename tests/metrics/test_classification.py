@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from plainfilm.errors import InputError, LabelError, NumericError
-from plainfilm.metrics.classification import auroc, auroc_interval, delong_variance, multilabel_auroc
+from plainfilm.metrics.classification import (
+    auroc,
+    auroc_interval,
+    delong_variance,
+    multilabel_auroc,
+    youden_point,
+)
 
 scored_films = st.lists(
     st.tuples(st.sampled_from([0.0, 0.1, 0.5, 0.5000001, 0.9]), st.sampled_from([0.0, 1.0])), min_size=2
@@ -189,3 +195,19 @@ def test_tensors_and_arrays_give_one_result():
 def test_the_targets_must_match_the_columns():
     with pytest.raises(InputError, match=r"\(n, 2\)"):
         multilabel_auroc(np.zeros((5, 3)), np.zeros((5, 3)), ["Mass", "Nodule"])
+
+
+@given(st.lists(st.tuples(st.integers(0, 12), st.booleans()), min_size=2, max_size=40))
+def test_youdens_point_is_the_best_of_all_scores(films):
+    scores, truth = (np.array(column, float) for column in zip(*films, strict=True))
+    if truth.min() == truth.max():
+        assert np.isnan(youden_point(scores, truth))
+        return
+
+    def gain(point):
+        called = scores >= point
+        return called[truth == 1].mean() + (~called)[truth == 0].mean()
+
+    found = youden_point(scores, truth)
+    assert found in scores
+    assert gain(found) == pytest.approx(max(map(gain, scores)))

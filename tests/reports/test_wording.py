@@ -52,7 +52,7 @@ def test_each_finding_without_a_winner_is_named_and_those_with_one_are_not():
     good = scores("Mass", [0.6, 0.7, 0.65], [0.1, 0.1, 0.1])
     bad = scores("Hernia", [0.1, 0.2, 0.1], [0.3, 0.3, 0.3])
     found = said(report(scores=good + bad + scores("Edema", [0.5], [0.1]), maps=(7, 0)))
-    assert any(text.startswith("No method beats the centre prior for Hernia:") for text in found)
+    assert any(text.startswith("No method is shown to beat the centre prior for Hernia:") for text in found)
     assert any("fewer than 3: Edema." in text for text in found)
     assert not any("for Mass" in text for text in found)
 

@@ -59,11 +59,11 @@ def explain_films(
     how = _build(method, model, settings)
     images, placements = model.prepare_batch(films)
     start = time.perf_counter()
-    maps = how.attribute(images, indices).squeeze(1).cpu().numpy()
+    raw = how.attribute(images, indices).squeeze(1).cpu().numpy()
     seconds = (time.perf_counter() - start) / len(films)
     with torch.no_grad():
         probabilities = model.probabilities(images).cpu().numpy()
-    maps = [_without_constant_film(values, film) for values, film in zip(maps, films, strict=True)]
+    maps = [_without_constant_film(values, film) for values, film in zip(raw, films, strict=True)]
     return [
         Explanation(
             map=values,

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 
 from plainfilm.lazy import loads_on_first_use
 from plainfilm.metrics.baselines import centre_prior, expected_random_iou, random_map
-from plainfilm.metrics.classification import auroc, auroc_interval, delong_variance, multilabel_auroc
+from plainfilm.metrics.classification import (
+    auroc,
+    auroc_interval,
+    delong_variance,
+    multilabel_auroc,
+    youden_point,
+)
 from plainfilm.metrics.intervals import Interval, mean_interval, proportion_interval
 from plainfilm.metrics.localisation import (
     best_case_iou,
@@ -47,6 +53,7 @@ __all__ = [
     "percentile_iou",
     "proportion_interval",
     "random_map",
+    "youden_point",
 ]
 
 __getattr__ = loads_on_first_use(

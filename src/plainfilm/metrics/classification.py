@@ -77,6 +77,30 @@ def auroc_interval(prediction: Any, truth: Any, level: float = 0.95) -> Interval
     )
 
 
+def youden_point(prediction: Any, truth: Any) -> float:
+    """The score from which on to call a finding present, by Youden's (1950) index.
+
+    It is the score of the film at which sensitivity + specificity is largest; of several, the highest.
+
+    Args:
+        prediction: Scores ``(n,)``, finite.
+        truth: 1, 0 or NaN (unknown), ``(n,)``.
+
+    Returns:
+        A score that occurs, or NaN where only one class is known.
+
+    Raises:
+        InputError, LabelError, NumericError: as ``auroc``.
+    """
+    positive, negative, _ = _classes(prediction, truth)
+    if not (positive.size and negative.size):
+        return nan
+    points = np.unique(np.concatenate([positive, negative]))[::-1]
+    sensitivity = 1 - np.searchsorted(np.sort(positive), points) / positive.size
+    specificity = np.searchsorted(np.sort(negative), points) / negative.size
+    return float(points[np.argmax(sensitivity + specificity)])
+
+
 def delong_variance(prediction: Any, truth: Any) -> float:
     """The variance of ``auroc`` (DeLong et al. 1988, equation 5).
 

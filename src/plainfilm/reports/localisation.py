@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isnan
 
 import numpy as np
@@ -83,9 +83,9 @@ def rows(scores: Iterable[Score]) -> list[Row]:
     return [
         Row(
             name,
-            mean_interval(s.iou for s in by_method[name]),
+            _share_interval(s.iou for s in by_method[name]),
             _hit_interval(by_method[name]),
-            mean_interval(s.mass for s in by_method[name]),
+            _share_interval(s.mass for s in by_method[name]),
         )
         for name in names
     ]
@@ -107,8 +107,14 @@ def gain_over_centre(scores: Iterable[Score], method: str) -> Interval:
     return mean_interval(value - values[CENTRE][key] for key, value in values[method].items())
 
 
+def _share_interval(values: Iterable[float]) -> Interval:
+    """The mean of values in [0, 1]; Student's limits may leave that range, and are cut there."""
+    mean = mean_interval(values)
+    return mean if isnan(mean.low) else replace(mean, low=max(0.0, mean.low), high=min(1.0, mean.high))
+
+
 def _hit_interval(scores: Sequence[Score]) -> Interval:
     known = [score.hit for score in scores if not isnan(score.hit)]
     if any(value not in (0, 1) for value in known):  # chances, not hits
-        return mean_interval(score.hit for score in scores)
+        return _share_interval(score.hit for score in scores)
     return proportion_interval(int(sum(known)), len(known), len(scores) - len(known))

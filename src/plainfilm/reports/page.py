@@ -42,6 +42,11 @@ class Map:
             explanation.status is Status.FLAT, figures.small_map(explanation),
         )  # fmt: skip
 
+    @property
+    def peak(self) -> float:
+        """The value that is furthest from zero."""
+        return float(self.values.flat[np.abs(self.values).argmax()])
+
 
 @dataclass(frozen=True, eq=False)
 class Case:

@@ -113,7 +113,9 @@ def _per_finding(report: Report) -> list[Remark]:
     few = [name for name in by_finding(report.scores) if name not in enough]
     found = []
     if unbeaten:
-        text = f"No method beats the centre prior for {listed(unbeaten)}: do not take its map for a location."
+        text = (
+            f"No method is shown to beat the centre prior for {listed(unbeaten)}: such a map is no location."
+        )
         found.append(Remark("worry", text))
     if few and enough:
         text = f"Too few outlines to judge by, fewer than {FEWEST}: {listed(few)}."

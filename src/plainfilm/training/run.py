@@ -15,13 +15,14 @@ from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.loggers import CSVLogger
 
 from plainfilm.losses.bce import balancing_weights
-from plainfilm.metrics import Interval, multilabel_auroc
+from plainfilm.metrics import Interval, multilabel_auroc, youden_point
 from plainfilm.models.classifier import Classifier
 from plainfilm.models.densenet import DenseNet, densenet121, densenet_slim
 from plainfilm.models.lungs import LungSegmenter, load_lungs, save_lungs
 from plainfilm.models.spec import InputSpec
 from plainfilm.models.store import load_classifier, save_classifier
 from plainfilm.models.unet import UNet
+from plainfilm.models.zoo import load
 from plainfilm.training.classification import Classification
 from plainfilm.training.films import Films, Part, Parts, Progress, parts_of
 from plainfilm.training.lungs import LungSegmentation, evaluate_lungs
@@ -51,7 +52,8 @@ def train_classifier(recipe: Recipe, out: Path, cache: Path, progress: Progress)
         progress: Told what the preparation of films is doing.
 
     Returns:
-        Each finding's AUROC on the test part, with its interval.
+        Each finding's AUROC on the test part, with its interval; nothing in the processes that
+        only help with the training.
     """
     lightning.seed_everything(recipe.seed, verbose=False)
     parts = parts_of(recipe.data, cache, progress)
@@ -61,12 +63,16 @@ def train_classifier(recipe: Recipe, out: Path, cache: Path, progress: Progress)
         out, lambda epoch, score: save_classifier(classifier, out, _card(recipe, epoch, score))
     )
     fit(task, recipe, parts, out, best)
-    classifier = load_classifier(out)
-    figures = evaluate(classifier, parts.test)
-    if int(os.environ.get("LOCAL_RANK", "0")) == 0:
-        save_classifier(
-            classifier, out, classifier.card | {"test": as_json(figures), "test_films": len(parts.test)}
-        )
+    return _conclude(load_classifier(out), parts, out) if _leads() else {}
+
+
+def _conclude(classifier: Classifier, parts: Parts, out: Path) -> dict[str, Interval]:
+    """Writes operating points from the validation part and figures of the test part into the card."""
+    figures = multilabel_auroc(probabilities(classifier, parts.test), parts.test.labels, classifier.targets)
+    chances, truth = probabilities(classifier, parts.validation), parts.validation.labels.numpy()
+    points = {name: youden_point(chances[:, k], truth[:, k]) for k, name in enumerate(classifier.targets)}
+    classifier.operating_points.update({k: p if math.isfinite(p) else None for k, p in points.items()})
+    save_classifier(classifier, out, {"test": as_json(figures), "test_films": len(parts.test)})
     return figures
 
 
@@ -84,12 +90,17 @@ def train_lungs(recipe: Recipe, out: Path, cache: Path, progress: Progress) -> d
         out, lambda epoch, score: save_lungs(segmenter, out, _card(recipe, epoch, score, task.score))
     )
     fit(task, recipe, parts, out, best)
+    if not _leads():
+        return {}
     segmenter = load_lungs(out)
     figures = {"lungs": evaluate_lungs(segmenter, parts.test)}
-    if int(os.environ.get("LOCAL_RANK", "0")) == 0:
-        test = {"test": as_json(figures, "dice"), "test_films": len(parts.test)}
-        save_lungs(segmenter, out, test)
+    save_lungs(segmenter, out, {"test": as_json(figures, "dice"), "test_films": len(parts.test)})
     return figures
+
+
+def _leads() -> bool:
+    """Whether this is the process that writes, among those that train together."""
+    return int(os.environ.get("LOCAL_RANK", "0")) == 0
 
 
 def fit(task: lightning.LightningModule, recipe: Recipe, parts: Parts, out: Path, best: BestNetwork) -> None:
@@ -131,7 +142,7 @@ def new_classifier(recipe: Recipe, targets: tuple[str, ...]) -> Classifier:
     build = {"slim": densenet_slim, "densenet121": densenet121}[recipe.model.network]
     network: DenseNet = build(len(targets))
     if recipe.model.start:
-        start = load_classifier(recipe.model.start).network
+        start = load(recipe.model.start).network
         kept = {
             name: value for name, value in start.state_dict().items() if not name.startswith("classifier.")
         }
@@ -141,16 +152,15 @@ def new_classifier(recipe: Recipe, targets: tuple[str, ...]) -> Classifier:
     )
 
 
-def evaluate(classifier: Classifier, part: Part, batch_size: int = 64) -> dict[str, Interval]:
-    """Each finding's AUROC on some films, with DeLong's interval."""
-    probabilities = []
+def probabilities(classifier: Classifier, part: Part, batch_size: int = 64) -> np.ndarray:
+    """What a classifier gives the films of a part, ``(N, K)``."""
+    low, high = (torch.from_numpy(level).float() for level in classifier.spec.levels)
+    found = []
     for start in range(0, len(part), batch_size):
         images, _, _ = part.__getitems__(range(start, min(start + batch_size, len(part))))
-        low, high = classifier.spec.levels
-        scaled = images * torch.from_numpy(high - low).float() + torch.from_numpy(low).float()
         with torch.no_grad():
-            probabilities.append(classifier.probabilities(scaled).numpy())
-    return multilabel_auroc(np.concatenate(probabilities), part.labels.numpy(), classifier.targets)
+            found.append(classifier.probabilities(images * (high - low) + low).cpu().numpy())
+    return np.concatenate(found)
 
 
 def as_json(figures: dict[str, Interval], measure: str = "auroc") -> dict[str, dict[str, float | int | None]]:

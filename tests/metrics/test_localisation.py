@@ -59,21 +59,21 @@ def test_best_case_iou_is_that_of_the_published_percentile(map, mask):
     if 0 < mask.sum() < mask.size:
         predicted = map > np.percentile(map, 100 * (1 - mask.mean()))
         assert predicted.sum() == mask.sum()
-        assert best_case_iou(map, mask) == best_case_iou(map, mask, "drop")
+        assert best_case_iou(map, mask) == best_case_iou(map, mask, "first")
         assert best_case_iou(map, mask) == (predicted & mask).sum() / (predicted | mask).sum()
 
 
 def test_best_case_iou_of_a_sparse_map_counts_its_few_pixels_only():
     map, mask = np.zeros((4, 4)), np.zeros((4, 4), bool)
     map[0, :2], mask[0] = (1, 2), True
-    assert best_case_iou(map, mask) == best_case_iou(map, mask, "drop") == 2 / 4
+    assert best_case_iou(map, mask) == best_case_iou(map, mask, "first") == 2 / 4
 
 
-def test_best_case_iou_of_a_constant_map_follows_the_index_order():
+def test_a_constant_map_points_at_nothing_or_by_choice_follows_the_index_order():
     mask = np.zeros((4, 4), bool)
     mask[0, 2:], mask[1, :2] = True, True
-    assert best_case_iou(np.ones((4, 4)), mask) == 2 / 6
-    assert best_case_iou(np.ones((4, 4)), mask, "drop") == 0
+    assert best_case_iou(np.ones((4, 4)), mask) == 0
+    assert best_case_iou(np.ones((4, 4)), mask, "first") == 2 / 6
     assert best_case_iou(np.zeros((4, 4)), mask) == 0
 
 

@@ -42,7 +42,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: st
     table = Table(title=Text(title) if title else None, title_justify="left", box=SIMPLE_HEAD)
     for k, name in enumerate(columns):
         numeric = k > 0 and all(row[k][:1] in "-0123456789−–" for row in rows)
-        table.add_column(Text(name), justify="right" if numeric else "left", no_wrap=k == 0)
+        table.add_column(Text(name), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))
     console().print(table)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from plainfilm.radiograph import Radiograph
     from plainfilm.reports.collector import Collector, Prediction
 
-COLUMNS = 6
-"""Findings across a table on the screen, the likeliest first; the CSV has all."""
+LIKELIEST = 5
+"""Findings of each film on the screen; the page and the CSV have all."""
 
 
 def predict(
@@ -88,8 +88,7 @@ def _show(predictions: Sequence[Prediction], points: Mapping[str, float | None])
         (only,) = predictions
         print_table(("finding", "probability", "operating point", ""), _one_film(only, points), only.id)
         return
-    rows = [(p.id, *_likeliest(p, points)) for p in predictions]
-    print_table(("film", "likeliest findings", *[""] * (COLUMNS - 1)), rows)
+    print_table(("film", "likeliest findings"), [(p.id, _likeliest(p, points)) for p in predictions])
     say("* above the model's operating point")
 
 
@@ -102,10 +101,11 @@ def _one_film(prediction: Prediction, points: Mapping[str, float | None]) -> lis
     return rows
 
 
-def _likeliest(prediction: Prediction, points: Mapping[str, float | None]) -> list[str]:
-    first = _sorted(prediction)[:COLUMNS]
-    cells = [f"{name} {p:.2f}{'*' if p >= (points.get(name) or 2) else ''}" for name, p in first]
-    return cells + [""] * (COLUMNS - len(cells))
+def _likeliest(prediction: Prediction, points: Mapping[str, float | None]) -> str:
+    return ", ".join(
+        f"{name} {p:.2f}{'*' if p >= (points.get(name) or 2) else ''}"
+        for name, p in _sorted(prediction)[:LIKELIEST]
+    )
 
 
 def _sorted(prediction: Prediction) -> list[tuple[str, float]]:

@@ -2,8 +2,9 @@
 
 One rule for empty masks throughout: without a mask there is nothing to point at, and the
 measure is NaN, to be left out of means and counted. A map without anything above the
-threshold, or without positive relevance, has pointed at nothing: 0. Pixels that tie are
-taken in index order, row by row. Map and mask have the same shape ``(H, W)``.
+threshold, or without positive relevance, has pointed at nothing: 0. Where one pixel must
+be chosen of several that tie, it is the first in index order. Map and mask have the same
+shape ``(H, W)``.
 
 Negative relevance never counts as evidence for the finding; pass ``abs(map)`` for
 methods whose sign has no meaning, as Gifsplanation does for gradients.
@@ -42,7 +43,7 @@ def iou(map: Any, mask: Any, threshold: float | None = None) -> float:
     return overlap(predicted, _mask_like(predicted, mask))
 
 
-def best_case_iou(map: Any, mask: Any, ties: Ties = "first") -> float:
+def best_case_iou(map: Any, mask: Any, ties: Ties = "drop") -> float:
     """IoU of the map's highest pixels, as many as the mask has: the best case for a threshold.
 
     From Gifsplanation (Cohen et al. 2021). Prediction and mask have the same area, so
@@ -51,8 +52,9 @@ def best_case_iou(map: Any, mask: Any, ties: Ties = "first") -> float:
     Args:
         map: ``(H, W)``, finite.
         mask: ``(H, W)``.
-        ties: Pixels that tie for the last places are taken in index order ("first"), or
-            all left out ("drop"), as by the percentile of the paper's code.
+        ties: Pixels that tie for the last places are all left out ("drop"), as by the
+            percentile of the paper's code, or taken in index order ("first"). A constant
+            map points at nothing by the first rule and at the first rows by the second.
 
     Returns:
         In [0, 1], NaN for an empty mask.
@@ -155,7 +157,7 @@ def overlap(predicted: np.ndarray, truth: np.ndarray) -> float:
     if area == 0:
         return nan
     shared = np.count_nonzero(predicted & truth)
-    return shared / (np.count_nonzero(predicted) + area - shared)
+    return float(shared / (np.count_nonzero(predicted) + area - shared))
 
 
 def _pair(map: Any, mask: Any) -> tuple[np.ndarray, np.ndarray]:

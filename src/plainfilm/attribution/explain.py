@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -86,7 +87,7 @@ def explain_films(
 
 def _build(name: str, model: Classifier, settings: dict[str, Any]) -> Method:
     method = method_class(name)
-    known = [field for field in method.__dataclass_fields__ if field != "network"]
+    known = [each.name for each in fields(method) if each.name != "network"]
     unknown = [setting for setting in settings if setting not in known]
     if unknown:
         raise ModelError(f"setting {unknown[0]!r}", f"one of {', '.join(known)}", name)

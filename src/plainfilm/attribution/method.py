@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 import torch
@@ -71,7 +71,7 @@ class Method(ABC):
 
     def settings(self) -> dict[str, Any]:
         """The settings by name, without the network."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "network"}
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "network"}
 
 
 def checked_images(images: Tensor, network: nn.Module) -> Tensor:

@@ -89,7 +89,8 @@ def _show(predictions: Sequence[Prediction], points: Mapping[str, float | None])
         print_table(("finding", "probability", "operating point", ""), _one_film(only, points), only.id)
         return
     print_table(("film", "likeliest findings"), [(p.id, _likeliest(p, points)) for p in predictions])
-    say("* above the model's operating point")
+    if any(point is not None for point in points.values()):
+        say("* above the model's operating point")
 
 
 def _one_film(prediction: Prediction, points: Mapping[str, float | None]) -> list[tuple[str, str, str, str]]:

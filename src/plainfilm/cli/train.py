@@ -19,11 +19,16 @@ if TYPE_CHECKING:
 
 def train(
     recipe: Annotated[Path, typer.Argument(help="A YAML file; see recipes/.", show_default=False)],
-    out: Annotated[Path | None, typer.Option(help="Run folder; runs/<name of the recipe> by default.")] = None,
-    change: Annotated[
-        list[str] | None, typer.Option("--set", help="Change a setting: --set optimiser.epochs=3. Repeatable.")
+    out: Annotated[
+        Path | None, typer.Option(help="Run folder; runs/<name of the recipe> by default.")
     ] = None,
-    cache: Annotated[Path, typer.Option(help="Folder that keeps decoded and rendered films.")] = Path("runs/films"),
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change a setting: --set optimiser.epochs=3. Repeatable."),
+    ] = None,
+    cache: Annotated[Path, typer.Option(help="Folder that keeps decoded and rendered films.")] = Path(
+        "runs/films"
+    ),
     for_machines: AsJson = False,
 ) -> None:
     """Train what a recipe describes, and measure it on films it has not seen."""
@@ -44,7 +49,9 @@ def train(
     if for_machines:
         print_json({"checkpoint": str(folder), "test": as_json(figures, measure)})
         return
-    rows = [(name, str(figure), str(figure.n), str(figure.n_positive or "")) for name, figure in figures.items()]
+    rows = [
+        (name, str(figure), str(figure.n), str(figure.n_positive or "")) for name, figure in figures.items()
+    ]
     print_table(("on held-out films", measure, "films", "positives"), rows)
     say(f"Checkpoint: {folder}")
 

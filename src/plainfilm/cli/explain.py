@@ -14,7 +14,7 @@ import plainfilm as pf
 from plainfilm.cli.console import command_line, print_json, print_table, say
 from plainfilm.cli.films import Quarantine, film_ids, for_each_film, open_output, write_csv
 from plainfilm.cli.options import AsJson, ErrorPolicy, Films, MaxExcluded, Model, OnError
-from plainfilm.cli.predict import as_record, save_predictions
+from plainfilm.cli.predict import as_record, save_predictions, say_caution
 from plainfilm.errors import InputError, ModelError
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ def explain(
     for_each_film(paths, "Explaining", work, quarantine)
     _save(out, collector, quarantine)
     _show(collector, quarantine, as_json)
+    say_caution(collector.model)
     say(f"Page: {out / 'index.html'}")
     raise typer.Exit(quarantine.exit_code)
 

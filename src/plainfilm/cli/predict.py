@@ -14,6 +14,7 @@ from plainfilm.cli.films import Quarantine, for_each_film, open_output, write_cs
 from plainfilm.cli.options import AsJson, ErrorPolicy, Films, MaxExcluded, Model, OnError
 
 if TYPE_CHECKING:
+    from plainfilm.models.classifier import Classifier
     from plainfilm.radiograph import Radiograph
     from plainfilm.reports.collector import Collector, Prediction
 
@@ -50,8 +51,15 @@ def predict(
         print_json(as_record(collector, quarantine))
     else:
         _show(collector.predictions, collector.model.operating_points)
+    say_caution(collector.model)
     _say_where(out, quarantine)
     raise typer.Exit(quarantine.exit_code)
+
+
+def say_caution(model: Classifier) -> None:
+    """What the model's card says its users should know."""
+    if model.card.get("caution"):
+        say(f"Caution: {model.card['caution']}")
 
 
 def save_predictions(out: Path, predictions: Sequence[Prediction], findings: Sequence[str]) -> None:

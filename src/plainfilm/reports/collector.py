@@ -90,6 +90,7 @@ class Collector:
             films=len(self.predictions), operating_points=self.model.operating_points, areas=areas or {},
             scores=self.scores, maps=(self.maps, self.flat), truth=truth, excluded=excluded or {},
             warnings=[text for prediction in self.predictions for text in prediction.warnings],
+            caution=str(self.model.card.get("caution", "")),
         )  # fmt: skip
 
     def _provenance(self, command: str) -> dict[str, str]:

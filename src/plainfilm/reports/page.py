@@ -117,6 +117,7 @@ class Report:
         truth: What the maps were scored against, in words.
         excluded: Film id to the reason why it is not among the films.
         warnings: Of all films, those not shown included.
+        caution: What the model's card says its users should know.
     """
 
     title: str
@@ -131,6 +132,7 @@ class Report:
     truth: str = ""
     excluded: Mapping[str, str] = field(default_factory=dict)
     warnings: Sequence[str] = ()
+    caution: str = ""
 
     @property
     def scales(self) -> dict[str, figures.Span]:

@@ -131,7 +131,7 @@ def _beats_centre(scores: Sequence[Score], finding: str) -> bool:
 
 
 def _classification(report: Report) -> list[Remark]:
-    found = []
+    found = [Remark("worry", report.caution)] if report.caution else []
     chance = [name for name, area in report.areas.items() if area.low <= 0.5]
     unknown = [name for name, area in report.areas.items() if area.status != "ok"]
     if chance:

@@ -72,7 +72,10 @@ def _conclude(classifier: Classifier, parts: Parts, out: Path) -> dict[str, Inte
     chances, truth = probabilities(classifier, parts.validation), parts.validation.labels.numpy()
     points = {name: youden_point(chances[:, k], truth[:, k]) for k, name in enumerate(classifier.targets)}
     classifier.operating_points.update({k: p if math.isfinite(p) else None for k, p in points.items()})
-    save_classifier(classifier, out, {"test": as_json(figures), "test_films": len(parts.test)})
+    card = {"test": as_json(figures), "test_films": len(parts.test)}
+    if classifier.card["recipe"]["data"]["kind"] == "phantom":
+        card["caution"] = CAUTION.format(name=classifier.card["name"])
+    save_classifier(classifier, out, card)
     return figures
 
 
@@ -184,6 +187,9 @@ def _weights(recipe: Recipe, parts: Parts) -> torch.Tensor | None:
     return (
         balancing_weights(parts.train.labels, recipe.weight_limit) if recipe.loss == "weighted-bce" else None
     )
+
+
+CAUTION = "{name} was trained on rendered films alone: on real films its probabilities mean little."
 
 
 def _card(recipe: Recipe, epoch: int, score: float, measure: str = "validation_auroc") -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import IO, TYPE_CHECKING
 
 import matplotlib
@@ -11,6 +12,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from plainfilm.radiograph import Placement
+
 if TYPE_CHECKING:
     from plainfilm.attribution.explanation import Explanation
 
@@ -19,6 +22,9 @@ OPACITY = 0.65
 """Of the strongest colour; the film stays visible under it."""
 
 LONGEST_TITLE = 60
+
+PANEL, DOTS = 4.2, 160
+"""Width of a film in inches, and dots an inch."""
 
 
 def limits(values: np.ndarray) -> tuple[float, float]:
@@ -51,31 +57,53 @@ def grey(pixels: np.ndarray) -> np.ndarray:
 
 def save_overlay(file: IO[bytes], explanation: Explanation, kind: str) -> None:
     """Writes film and overlay side by side with a colour bar, as "png", "jpeg" or "webp"."""
-    values = explanation.on_film()
-    height, width = values.shape
-    figure = Figure(figsize=(9.4, 0.9 + 4.2 * height / width), facecolor="white")
+    pixels, values = _at_most(round(PANEL * DOTS), explanation)
+    tall = PANEL * pixels.shape[0] / pixels.shape[1]
+    figure = Figure(figsize=(2 * PANEL + 1.3, tall + 0.5), facecolor="white")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(1, 2, gridspec_kw={"wspace": 0.03})
-    _show(axes[0], grey(explanation.film.pixels), explanation.film.id)
     title = f"{explanation.target}  p = {explanation.probability:.2f}  ·  {explanation.method}"
-    _show(axes[1], overlay(explanation.film.pixels, values), title)
-    _colour_bar(figure, axes, values, explanation.unit)
-    figure.savefig(file, format=kind, dpi=130, bbox_inches="tight", pad_inches=0.12)
+    _show(_axes(figure, 0.1, 0.1, PANEL, tall), grey(pixels), explanation.film.id)
+    _show(_axes(figure, PANEL + 0.2, 0.1, PANEL, tall), overlay(pixels, values), title)
+    _colour_bar(_axes(figure, 2 * PANEL + 0.3, 0.1, 0.14, tall), values, explanation.unit)
+    with warnings.catch_warnings():
+        # An id may hold letters that the font lacks; they are drawn as boxes.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        figure.savefig(file, format=kind, dpi=DOTS)
+
+
+def _at_most(longest: int, explanation: Explanation) -> tuple[np.ndarray, np.ndarray]:
+    """Film and map, both shrunk where the film has more pixels than the picture can show."""
+    film = explanation.film
+    shrink = min(1.0, longest / max(film.size))
+    size = max(1, round(film.size[0] * shrink)), max(1, round(film.size[1] * shrink))
+    smaller = Placement.resize(film.size, size)
+    return np.clip(smaller.sample(film.pixels), 0, 1), smaller.sample(explanation.on_film())
+
+
+def _axes(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
+    """Axes at a place in inches: matplotlib's own layouts draw everything twice to find one."""
+    wide, tall = figure.get_size_inches()
+    return figure.add_axes((left / wide, bottom / tall, width / wide, height / tall))
 
 
 def _show(axis: Axes, picture: np.ndarray, title: str) -> None:
-    axis.imshow(picture)
+    axis.imshow(picture, aspect="auto")
     axis.set_axis_off()
-    axis.set_title(
-        title if len(title) <= LONGEST_TITLE else title[: LONGEST_TITLE - 1] + "…",
-        fontsize=9,
-        parse_math=False,
-    )
+    short = title if len(title) <= LONGEST_TITLE else title[: LONGEST_TITLE - 1] + "…"
+    axis.set_title(short, fontsize=9, parse_math=False)
 
 
-def _colour_bar(figure: Figure, axes: np.ndarray, values: np.ndarray, unit: str) -> None:
+def _colour_bar(axis: Axes, values: np.ndarray, unit: str) -> None:
     low, high = limits(values)
-    scale = matplotlib.cm.ScalarMappable(Normalize(low, high), SIGNED if low < 0 else UNSIGNED)
-    bar = figure.colorbar(scale, ax=list(axes), fraction=0.022, pad=0.015)
-    bar.set_label(unit, fontsize=8)
-    bar.ax.tick_params(labelsize=7)
+    axis.imshow(
+        np.linspace(low, high, 256)[:, None],
+        cmap=SIGNED if low < 0 else UNSIGNED,
+        aspect="auto",
+        origin="lower",
+        extent=(0, 1, low, high),
+    )
+    axis.set_xticks([])
+    axis.yaxis.tick_right()
+    axis.yaxis.set_label_position("right")
+    axis.set_ylabel(unit, fontsize=8)
+    axis.tick_params(labelsize=7)

@@ -17,6 +17,10 @@ from plainfilm.errors import InputError
 
 Size = tuple[int, int]
 
+# Pillow gives its memory back to the system after every image; to ask for it anew costs more than
+# to resize a film. Two blocks of 16 MB are kept instead.
+Image.core.set_blocks_max(2)
+
 
 @dataclass(frozen=True, eq=False)
 class Radiograph:

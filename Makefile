@@ -4,13 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check format bench nightly clean
+.PHONY: demo test check format bench clean
 
 demo: $(VENV)/demo.stamp  ## phantoms, predictions, explanations, scores: a page in demo/index.html
 	$(BIN)/plainfilm demo --out demo
 
 test: $(VENV)/test.stamp  ## every test that runs without an accelerator, in a few minutes
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not nightly"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 check: $(VENV)/test.stamp  ## style and types
 	$(BIN)/ruff check src tests benchmarks
@@ -23,9 +23,6 @@ format: $(VENV)/test.stamp
 
 bench: $(VENV)/test.stamp  ## speed as ratios against a peer, and the phantom against real films
 	$(BIN)/python -m pytest benchmarks -s
-
-nightly: $(VENV)/test.stamp
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m nightly
 
 $(VENV)/demo.stamp: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

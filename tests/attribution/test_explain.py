@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from plainfilm.attribution import Status, explain_films
-from plainfilm.attribution.explain import explain
+from plainfilm.attribution.explain import explain, explain_targets
 from plainfilm.attribution.registry import method_class, names
 from plainfilm.errors import ModelError
 from plainfilm.models.classifier import wrap
@@ -40,6 +40,26 @@ def test_films_in_one_call_equal_films_one_by_one(model):
         assert each.target == target
         assert each.placement == alone.placement
         np.testing.assert_allclose(each.map, alone.map, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("method", names())
+def test_findings_of_one_film_in_one_call_equal_one_by_one(method, model):
+    several = explain_targets(model, film(5), ["Effusion", 0], method)
+    for each, target in zip(several, ["Effusion", "Mass"], strict=True):
+        alone = explain(model, film(5), target, method)
+        assert each.target == target
+        assert each.probability == pytest.approx(alone.probability)
+        np.testing.assert_allclose(each.map, alone.map, rtol=1e-4, atol=1e-7)
+
+
+def test_targets_may_be_numpy_integers(model):
+    assert explain(model, film(0), np.int64(1)).target == "Nodule"
+
+
+def test_a_network_of_probabilities_is_explained_in_probability(small):
+    network = torch.nn.Sequential(small, torch.nn.Sigmoid())
+    one = explain(wrap(network, ("a", "b", "c"), 16, output="probability"), film(0), "a")
+    assert one.unit == "probability per cell"
 
 
 def test_a_map_lies_where_the_model_looked(small):

@@ -74,9 +74,28 @@ def test_all_targets_take_one_forward_pass(small):
 
 def test_the_last_feature_map_is_found():
     resnet = torchvision.models.resnet18(weights=None, num_classes=2).eval()
-    assert last_feature_map(resnet, torch.rand(1, 3, 64, 64)) is resnet.layer4
+    assert last_feature_map(resnet, torch.rand(1, 3, 64, 64)) is resnet.layer4[-1]
     densenet = densenet121(2).eval()
-    assert last_feature_map(densenet, torch.rand(1, 1, 64, 64)) is densenet.features
+    assert last_feature_map(densenet, torch.rand(1, 1, 64, 64)) is densenet.features.norm5
+
+
+def test_a_final_relu_as_module_or_function_gets_one_layer():
+    class Functional(nn.Module):
+        def __init__(self, features: nn.Module, head: nn.Module) -> None:
+            super().__init__()
+            self.features, self.head = features, head
+
+        def forward(self, images):
+            return self.head(torch.relu_(self.features(images)).mean((2, 3)))
+
+    convolution, head = nn.Conv2d(1, 4, 3), nn.Linear(4, 2)
+    as_module = nn.Sequential(
+        nn.Sequential(convolution, nn.ReLU()), nn.AdaptiveAvgPool2d(1), nn.Flatten(), head
+    )
+    images = torch.rand(2, 1, 12, 12)
+    one = GradCAM(as_module).attribute(images, 1)
+    other = GradCAM(Functional(nn.Sequential(convolution), head)).attribute(images, 1)
+    torch.testing.assert_close(one, other)
 
 
 def test_a_perceptron_is_refused_with_methods_that_apply():
@@ -88,5 +107,7 @@ def test_a_perceptron_is_refused_with_methods_that_apply():
 def test_a_missing_layer_is_answered_with_close_names(small):
     with pytest.raises(ModelError, match=r"'secnd'.*Close: second"):
         GradCAM(small, "secnd").attribute(torch.rand(1, 1, 16, 16), 0)
+    with pytest.raises(ModelError, match="layer 5"):
+        GradCAM(small, 5)
     with pytest.raises(ModelError, match="another network"):
         GradCAM(small, nn.Conv2d(1, 1, 1)).attribute(torch.rand(1, 1, 16, 16), 0)

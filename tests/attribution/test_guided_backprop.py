@@ -34,6 +34,29 @@ def test_agrees_with_captum_on_a_network_of_modules(densenet):
         torch.testing.assert_close(ours, expected, rtol=0, atol=1e-5 * expected.abs().max().item())
 
 
+class OverwrittenAndReused(nn.Module):
+    def __init__(self, in_place: bool) -> None:
+        super().__init__()
+        torch.manual_seed(3)
+        self.stem, self.branch, self.head = nn.Conv2d(1, 3, 3), nn.Conv2d(3, 3, 1), nn.Linear(3, 2)
+        self.relu = nn.ReLU(inplace=in_place)
+
+    def forward(self, images):
+        features = self.stem(images)
+        active = self.relu(features)
+        # Where the ReLU works in place, this adds what it left behind.
+        rest = features if self.relu.inplace else active
+        return self.head((self.branch(active) + rest).mean((2, 3)))
+
+
+def test_a_tensor_that_a_relu_overwrites_stays_overwritten():
+    images = torch.rand(2, 1, 8, 8)
+    in_place, apart = (
+        GuidedBackprop(OverwrittenAndReused(flag)).attribute(images, 1) for flag in (True, False)
+    )
+    torch.testing.assert_close(in_place, apart)
+
+
 def test_a_network_without_relu_is_refused():
     network = nn.Sequential(nn.Flatten(), nn.Linear(16, 2), nn.GELU())
     with pytest.raises(ModelError, match="without a ReLU"):

@@ -41,8 +41,31 @@ def test_memory_grows_the_chunk_in_proportion():
     def take_a_megabyte() -> None:
         torch.zeros(2**18)
 
-    assert images_within(1 / 1024, take_a_megabyte) == 1
-    assert images_within(10 / 1024, take_a_megabyte) == 10
+    assert images_within(3 / 1024, take_a_megabyte) == 1
+    assert images_within(30 / 1024, take_a_megabyte) == 10
+
+
+def test_what_autograd_saves_is_counted():
+    def save_four_megabytes() -> None:
+        leaf = torch.rand(2**18, requires_grad=True)
+        (leaf.exp() * leaf.sin()).sum().backward()
+
+    # The leaf, its exponential and its sine are saved; three results are in flight.
+    assert images_within(60 / 1024, save_four_megabytes) == 10
+
+
+@pytest.mark.parametrize("memory", [0, -1, float("nan"), "x"])
+def test_an_impossible_memory_is_refused(memory, small):
+    with pytest.raises(ModelError, match="memory"):
+        Gradient(small, memory=memory)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"steps": 0}, {"steps": "abc"}, {"steps": True}, {"baseline": float("nan")}]
+)
+def test_impossible_settings_of_integrated_gradients_are_refused(settings, small):
+    with pytest.raises(ModelError, match=next(iter(settings))):
+        IntegratedGradients(small, **settings)
 
 
 @pytest.mark.parametrize("method", [Gradient, IntegratedGradients, GradCAM])

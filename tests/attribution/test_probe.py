@@ -83,6 +83,24 @@ def test_buffers_that_a_forward_pass_changes_are_put_back(small, returned_as_fou
     returned_as_found(network, lambda: Gradient(network).attribute(images, 0))
 
 
+def test_a_buffer_that_a_forward_pass_replaces_is_put_back(small):
+    class Replacing(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = small
+            self.register_buffer("calls", torch.zeros(1))
+
+        def forward(self, images):
+            self.calls = self.calls + 1
+            return self.inner(images)
+
+    network = Replacing()
+    found = network.calls
+    Gradient(network).attribute(torch.rand(1, 1, 16, 16), 0)
+    assert network.calls is found
+    assert network.calls == 0
+
+
 def test_gradients_work_inside_no_grad_and_inference_mode(small):
     images = torch.rand(1, 1, 16, 16)
     expected = Gradient(small).attribute(images, 0)

@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -99,10 +100,60 @@ def test_a_stream_that_claims_more_memory_than_allowed_is_refused(
         decode_apart(bytes(data), encoding, "film.dcm")
 
 
-def test_a_missing_decoder_is_named_with_its_remedy(job: tuple[bytes, Encoding]) -> None:
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, MemoryError])
+def test_a_film_after_an_interrupted_one_gets_its_own_pixels(
+    stop: type[BaseException],
+    build: Callable[..., Dataset],
+    job: tuple[bytes, Encoding],
+    ramp: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise stop
+
+    codec = Codec()
+    with monkeypatch.context() as patch, pytest.raises(stop):
+        patch.setattr(decoding, "receive", interrupt)  # the job is sent, its answer not read
+        codec.decode(*job, "first.dcm")
+    other = build(ramp[::-1].copy(), 12)
+    other.compress(RLELossless)
+    np.testing.assert_array_equal(codec.decode(other.PixelData, job[1], "second.dcm"), ramp[::-1])
+    codec.close()
+
+
+@pytest.mark.parametrize("note", ["{'job': 0, 'dtype': '<u2', 'shape': [64, 64]}", "[]"])
+def test_an_answer_to_another_job_is_refused(note: str, job: tuple[bytes, Encoding]) -> None:
     answer = (
         "import sys; from plainfilm.io.codec import receive, send; receive(sys.stdin.buffer, 1 << 20);"
-        "send(sys.stdout.buffer, {'error': 'MissingDecoderError'})"
+        f"send(sys.stdout.buffer, {note}, bytes(8192))"
+    )
+    codec = Codec((sys.executable, "-c", answer))
+    with pytest.raises(InputError, match="cannot be decoded"):
+        codec.decode(*job, "film.dcm")
+    codec.close()
+
+
+@pytest.mark.parametrize("entry", ["", ".", "absolute"])
+def test_no_program_beside_the_films_is_run(
+    entry: str,
+    job: tuple[bytes, Encoding],
+    ramp: np.ndarray,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "json.py").write_text("open('ran', 'w')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path) if entry == "absolute" else entry)
+    codec = Codec()
+    np.testing.assert_array_equal(codec.decode(*job, "film.dcm"), ramp)
+    codec.close()
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_missing_decoder_is_named_with_its_remedy(job: tuple[bytes, Encoding]) -> None:
+    answer = (
+        "import sys; from plainfilm.io.codec import receive, send; note, _ = receive(sys.stdin.buffer, 1 << 20);"
+        "send(sys.stdout.buffer, {'job': note['job'], 'error': 'MissingDecoderError'})"
     )
     codec = Codec((sys.executable, "-c", answer))
     with pytest.raises(InputError, match=r"RLE Lossless.*no installed library.*plainfilm\[dicom\]"):

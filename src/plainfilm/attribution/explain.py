@@ -10,14 +10,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 import plainfilm
 from plainfilm.attribution.explanation import Explanation, Status
+from plainfilm.attribution.gradcam import GradCAM
 from plainfilm.attribution.method import Method
 from plainfilm.attribution.registry import method_class
 from plainfilm.errors import ModelError
 from plainfilm.models.classifier import Classifier
-from plainfilm.radiograph import Radiograph
+from plainfilm.radiograph import Placement, Radiograph
 
 
 def explain(
@@ -51,7 +53,10 @@ def explain_films(
     **settings: Any,
 ) -> list[Explanation]:
     """``explain`` for several films at once: one target for all, or one for each."""
-    each = [target] * len(films) if isinstance(target, (str, int)) else list(target)
+    if isinstance(target, Sequence) and not isinstance(target, str):
+        each = list(target)
+    else:
+        each = [target] * len(films)
     if len(each) != len(films):
         raise ModelError(f"{len(each)} targets", f"one, or one for each of {len(films)} films", "explain")
     if not films:
@@ -60,29 +65,75 @@ def explain_films(
     how = _build(method, model, settings)
     images, placements = model.prepare_batch(films)
     start = time.perf_counter()
-    raw = how.attribute(images, indices).squeeze(1).cpu().numpy()
+    maps = how.attribute(images, indices).squeeze(1)
     seconds = (time.perf_counter() - start) / len(films)
-    with torch.no_grad():
-        probabilities = model.probabilities(images).cpu().numpy()
-    maps = [_without_constant_film(values, film) for values, film in zip(raw, films, strict=True)]
+    rows = _probabilities(model, images)
+    subjects = zip(films, placements, indices, maps, rows, strict=True)
+    return [_explanation(model, how, method, seconds, *subject) for subject in subjects]
+
+
+def explain_targets(
+    model: Classifier,
+    film: Radiograph,
+    targets: Sequence[str | int],
+    method: str = "grad-cam",
+    **settings: Any,
+) -> list[Explanation]:
+    """``explain`` for several findings of one film, which is prepared and classified once.
+
+    Grad-CAM takes a single forward pass for all of them.
+    """
+    indices = [model.index(name) for name in targets]
+    if not indices:
+        return []
+    how = _build(method, model, settings)
+    image, placement = model.prepare(film)
+    start = time.perf_counter()
+    if isinstance(how, GradCAM):
+        maps = how.all_targets(image)[0, indices]
+    else:
+        maps = how.attribute(image.expand(len(indices), -1, -1, -1), indices).squeeze(1)
+    seconds = (time.perf_counter() - start) / len(indices)
+    row = _probabilities(model, image)[0]
     return [
-        Explanation(
-            map=values,
-            unit=how.unit,
-            target=model.targets[index],
-            method=method,
-            settings=how.settings(),
-            status=_status(values),
-            placement=placement.at((values.shape[0], values.shape[1])),
-            film=film,
-            probability=float(row[index]),
-            evidence=how.evidence,
-            provenance=_provenance(model, film, seconds),
-        )
-        for values, index, placement, film, row in zip(
-            maps, indices, placements, films, probabilities, strict=True
-        )
+        _explanation(model, how, method, seconds, film, placement, index, values, row)
+        for index, values in zip(indices, maps, strict=True)
     ]
+
+
+def _explanation(
+    model: Classifier,
+    how: Method,
+    name: str,
+    seconds: float,
+    film: Radiograph,
+    placement: Placement,
+    index: int,
+    raw: Tensor,
+    probabilities: np.ndarray,
+) -> Explanation:
+    values = raw.float().cpu().numpy()
+    if film.pixels.min() == film.pixels.max():
+        # What a map has there comes from the network's own borders.
+        values = np.zeros_like(values)
+    return Explanation(
+        map=values,
+        unit=how.unit if model.output == "logit" else how.unit.replace("logit", "probability"),
+        target=model.targets[index],
+        method=name,
+        settings=how.settings(),
+        status=Status.FLAT if values.min() == values.max() else Status.OK,
+        placement=placement.at((values.shape[0], values.shape[1])),
+        film=film,
+        probability=float(probabilities[index]),
+        evidence=how.evidence,
+        provenance=_provenance(model, film, seconds),
+    )
+
+
+def _probabilities(model: Classifier, images: Tensor) -> np.ndarray:
+    with torch.no_grad():
+        return model.probabilities(images).float().cpu().numpy()
 
 
 def _build(name: str, model: Classifier, settings: dict[str, Any]) -> Method:
@@ -92,15 +143,6 @@ def _build(name: str, model: Classifier, settings: dict[str, Any]) -> Method:
     if unknown:
         raise ModelError(f"setting {unknown[0]!r}", f"one of {', '.join(known)}", name)
     return method(model.network, **settings)
-
-
-def _without_constant_film(values: np.ndarray, film: Radiograph) -> np.ndarray:
-    """All zeros where the film shows nothing: what a map has there comes from the network's own borders."""
-    return np.zeros_like(values) if film.pixels.min() == film.pixels.max() else values
-
-
-def _status(values: np.ndarray) -> Status:
-    return Status.FLAT if values.size and values.min() == values.max() else Status.OK
 
 
 def _provenance(model: Classifier, film: Radiograph, seconds: float) -> dict[str, Any]:

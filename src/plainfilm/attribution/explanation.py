@@ -31,7 +31,7 @@ class Status(StrEnum):
 
 _SENTENCES = {
     Status.OK: "The map varies over the film.",
-    Status.FLAT: "The map is constant: nothing in this film moves the score.",
+    Status.FLAT: "The map is constant: nothing in this film moves the score, or the film itself is constant.",
 }
 
 

@@ -39,6 +39,11 @@ class GradCAM(Method):
     evidence: ClassVar[str] = "positive"
     layer: str | nn.Module | None = None
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.layer, str | nn.Module | None):
+            raise ModelError(f"layer {self.layer!r}", "a name from named_modules() or a module", "GradCAM")
+
     def maps(self, images: Tensor, targets: Tensor) -> Tensor:
         features, scores = self._run(images)
         return _weighted(features, target_scores(scores, targets), keep_graph=False)
@@ -128,10 +133,10 @@ _NOT_A_FEATURE_MAP = (
 
 
 def last_feature_map(network: nn.Module, image: Tensor) -> nn.Module:
-    """The last module that returns ``(B, C, h, w)`` with h·w > 1, bare activations and pooling apart.
+    """The last module that returns ``(B, C, h, w)`` with h·w > 1.
 
-    Passing over activations makes a network whose last ReLU is a module, a function
-    or in place get one and the same layer.
+    Bare activations, pooling, dropout and ``nn.Sequential`` are passed over, so that a network whose
+    last ReLU is a module, a function or in place gets one and the same layer.
 
     Raises:
         ModelError: where there is none, in a multilayer perceptron for example.
@@ -142,9 +147,7 @@ def last_feature_map(network: nn.Module, image: Tensor) -> nn.Module:
         if isinstance(output, Tensor) and output.ndim == 4 and output.shape[2] * output.shape[3] > 1:
             found.append(module)
 
-    candidates = [
-        m for m in network.modules() if type(m).__module__ not in _NOT_A_FEATURE_MAP and m is not network
-    ]
+    candidates = [m for m in network.modules() if _may_be_feature_map(m) and m is not network]
     handles = [module.register_forward_hook(note) for module in candidates]
     try:
         with torch.no_grad():
@@ -155,6 +158,10 @@ def last_feature_map(network: nn.Module, image: Tensor) -> nn.Module:
     if not found:
         raise _no_feature_map("a network without a feature map")
     return found[-1]
+
+
+def _may_be_feature_map(module: nn.Module) -> bool:
+    return type(module).__module__ not in _NOT_A_FEATURE_MAP and not isinstance(module, nn.Sequential)
 
 
 def _no_feature_map(got: str) -> ModelError:

@@ -36,7 +36,8 @@ class GuidedBackprop(Method):
         return gradient.sum(1, keepdim=True)
 
 
-_RELUS = {F.relu, F.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_}
+_IN_PLACE = {F.relu_, torch.relu_, Tensor.relu_}
+_RELUS = {F.relu, torch.relu, Tensor.relu, *_IN_PLACE}
 
 
 class _GuidedReLUs(TorchFunctionMode):
@@ -47,20 +48,26 @@ class _GuidedReLUs(TorchFunctionMode):
         self.met = 0
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func in _RELUS:
-            self.met += 1
-            values = args[0] if args else (kwargs or {})["input"]
-            return _GuidedReLU.apply(values)
-        return func(*args, **(kwargs or {}))
+        kwargs = kwargs or {}
+        if func not in _RELUS:
+            return func(*args, **kwargs)
+        self.met += 1
+        values = args[0] if args else kwargs["input"]
+        in_place = func in _IN_PLACE or kwargs.get("inplace", False) or True in args[1:]
+        return _GuidedReLU.apply(values, in_place)
 
 
 class _GuidedReLU(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, values: Tensor) -> Tensor:
-        ctx.save_for_backward(values)
-        return values.clamp(min=0)
+    def forward(ctx: Any, values: Tensor, in_place: bool) -> Tensor:
+        ctx.save_for_backward(values > 0)
+        if not in_place:
+            return values.clamp(min=0)
+        # A network may go on with the tensor that it overwrote.
+        ctx.mark_dirty(values)
+        return values.clamp_(min=0)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        (values,) = ctx.saved_tensors
-        return gradient.clamp(min=0) * (values > 0)
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (is_positive,) = ctx.saved_tensors
+        return gradient.clamp(min=0) * is_positive, None

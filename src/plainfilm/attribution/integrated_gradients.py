@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,6 +17,7 @@ from plainfilm.attribution.method import (
     images_within,
     input_gradient,
 )
+from plainfilm.errors import ModelError
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +36,13 @@ class IntegratedGradients(Method):
     unit: ClassVar[str] = "logit"
     steps: int = 50
     baseline: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.steps, bool) or not isinstance(self.steps, int) or self.steps < 1:
+            raise ModelError(f"steps {self.steps!r}", "a whole number from 1", "IntegratedGradients")
+        if not isinstance(self.baseline, int | float) or not math.isfinite(self.baseline):
+            raise ModelError(f"baseline {self.baseline!r}", "a finite grey level", "IntegratedGradients")
 
     def chunked_maps(self, images: Tensor, targets: Tensor) -> Tensor:
         # Captum splits the steps by itself, so a chunk of images may take all of the memory.

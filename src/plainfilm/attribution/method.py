@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
@@ -38,6 +39,10 @@ class Method(ABC):
     memory: float = field(default=2.0, kw_only=True)
     unit: ClassVar[str] = ""
     evidence: ClassVar[Evidence] = "magnitude"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.memory, int | float) or not self.memory > 0:
+            raise ModelError(f"memory {self.memory!r}", "a number of GiB above 0", type(self).__name__)
 
     def attribute(self, images: Tensor, target: Target) -> Tensor:
         """Explains one score of each image.
@@ -181,22 +186,42 @@ def in_chunks(
 
 
 def images_within(memory: float, run_one: Callable[[], Any]) -> int:
-    """How many images ``memory`` GiB hold at once, found by running one; at least 1."""
-    with _AllocatedBytes() as allocated:
+    """How many images ``memory`` GiB hold at once, found by running one; at least 1.
+
+    Held at the same time are what autograd saves for the way back, and a few results of the
+    operation that is running.
+    """
+    saved: dict[int, int] = {}
+
+    def note(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        saved[storage.data_ptr()] = storage.nbytes()
+        # Detached, since a graph that holds its own result would never be freed.
+        return tensor.detach()
+
+    with _LargestResult() as largest, saved_tensors_hooks(note, lambda tensor: tensor):
         run_one()
-    return max(1, int(memory * 2**30 / max(allocated.total, 1)))
+    one = sum(saved.values()) + RESULTS_HELD * largest.bytes
+    return max(1, int(min(memory * 2**30 / max(one, 1), MOST_AT_ONCE)))
 
 
-class _AllocatedBytes(TorchDispatchMode):
-    """Counts what all operations return: an upper bound of the memory they hold together."""
+RESULTS_HELD = 3
+"""An operation's input, its result, and a workspace of that size."""
+
+MOST_AT_ONCE = 4096
+
+
+class _LargestResult(TorchDispatchMode):
+    """Notes the size of the largest tensor that any operation returns."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.total = 0
+        self.bytes = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        self.total += sum(t.nbytes for t in tree_iter(result) if isinstance(t, Tensor))
+        sizes = (each.nbytes for each in tree_iter(result) if isinstance(each, Tensor))
+        self.bytes = max(self.bytes, *sizes, 0)
         return result
 
 

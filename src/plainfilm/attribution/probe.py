@@ -65,6 +65,8 @@ class _Snapshot:
         ]
         self.parameters = {p: (p.data, p.requires_grad, p.grad) for p in network.parameters()}
         self.buffers = {b: (b.data, b.data.clone()) for b in network.buffers()}
+        # A forward pass may put a new tensor in a buffer's place.
+        self.places = [(m._buffers, dict(m._buffers)) for m in network.modules()]
 
     def restore(self) -> None:
         for module, training in self.modes:
@@ -73,6 +75,8 @@ class _Snapshot:
             if hooks.keys() != before.keys():
                 hooks.clear()
                 hooks.update(before)
+        for buffers, found in self.places:
+            buffers.update(found)
         for parameter, (data, requires_grad, grad) in self.parameters.items():
             parameter.data = data
             parameter.requires_grad_(requires_grad)

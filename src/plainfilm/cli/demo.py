@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-import plainfilm as pf
 from plainfilm.cli.console import command_line, print_table, progress, say
 from plainfilm.cli.explain import save_scores, show_scores
 from plainfilm.cli.films import open_output
-from plainfilm.cli.options import Model
-from plainfilm.cli.predict import save_predictions
-from plainfilm.findings import NIH
+from plainfilm.cli.options import Device, Model, OnDevice
+from plainfilm.cli.predict import load_model, save_predictions
+from plainfilm.errors import ModelError
+from plainfilm.findings import ALL, NIH
 
 if TYPE_CHECKING:
     from plainfilm.datasets.phantom import Phantom
@@ -44,6 +44,7 @@ def demo(
     films: Annotated[int, typer.Option(min=1, help="Films to explain; six times as many are read.")] = 24,
     size: Annotated[int, typer.Option(min=64, help="Side of the films in pixels.")] = 224,
     model: Model = "phantom",
+    device: OnDevice = Device.AUTO,
 ) -> None:
     """Render radiographs with known findings, classify and explain them, and test the maps."""
     open_output(out)
@@ -54,9 +55,10 @@ def demo(
     from plainfilm.reports.page import write_page
 
     phantom = Phantom(films * PREDICTED, size=size, seed=HELD_OUT_SEED)
-    collector = Collector(pf.load(model))
+    collector = Collector(load_model(model, device))
+    findings = explained_findings(collector.model)
     areas = _classify(phantom, collector.model)
-    tiles = _explain(phantom, choose_studies(phantom, films), collector)
+    tiles = _explain(phantom, choose_studies(phantom, films, findings), collector)
     save_predictions(out, collector.predictions, collector.model.findings)
     save_scores(out, collector.scores)
     write_contact_sheet(out / "contact_sheet.png", tiles)
@@ -67,13 +69,30 @@ def demo(
     say(f"Contact sheet: {out / 'contact_sheet.png'}")
 
 
-def choose_studies(phantom: Phantom, count: int) -> dict[int, tuple[str, ...]]:
+def explained_findings(model: Classifier) -> tuple[str, ...]:
+    """Those of ``EXPLAINED`` that the model knows, or, where it knows none, all that the phantom draws.
+
+    Raises:
+        ModelError: for a model that knows nothing that the phantom draws.
+    """
+    known = [name for name in ALL if name in model.findings]
+    if not known:
+        raise ModelError(
+            f"a model of {', '.join(model.findings[:3])}", f"one that knows any of {', '.join(ALL)}", "--model",
+            "Use 'plainfilm explain' with films that show what this model knows.",
+        )  # fmt: skip
+    return tuple(name for name in known if name in EXPLAINED) or tuple(known)
+
+
+def choose_studies(
+    phantom: Phantom, count: int, findings: Sequence[str] = EXPLAINED
+) -> dict[int, tuple[str, ...]]:
     """Index to the findings to explain there, so that each finding comes up about equally often.
 
     Only the labels are looked at, never a picture or a prediction.
     """
-    present = {k: [n for n in EXPLAINED if phantom.labels(k)[n]] for k in range(len(phantom))}
-    times = dict.fromkeys(EXPLAINED, 0)
+    present = {k: [n for n in findings if phantom.labels(k)[n]] for k in range(len(phantom))}
+    times = dict.fromkeys(findings, 0)
     chosen: dict[int, tuple[str, ...]] = {}
     while len(chosen) < min(count, sum(map(bool, present.values()))):
         left = [k for k, names in present.items() if names and k not in chosen]
@@ -106,10 +125,9 @@ def _explain(phantom: Phantom, chosen: Mapping[int, Sequence[str]], collector: C
     for index, names in progress(list(chosen.items()), "Explaining"):
         study, model = phantom[index], collector.model
         film = study.radiograph
-        targets = [name for name in names if name in model.findings]
-        explanations = explanations_of(model, film, targets, METHODS)
+        explanations = explanations_of(model, film, names, METHODS)
         # A finding too faint to outline is there all the same; it has no mask to score against.
-        masks = {name: study.masks[name] for name in targets if name in study.masks}
+        masks = {name: study.masks[name] for name in names if name in study.masks}
         collector.add(film, model.predict(film), explanations, masks, study.present)
         tiles.append(Tile(film.pixels, film.id, study.masks))
     return tiles
@@ -118,13 +136,17 @@ def _explain(phantom: Phantom, chosen: Mapping[int, Sequence[str]], collector: C
 def _show(collector: Collector, areas: Mapping[str, Interval]) -> None:
     from plainfilm.reports.localisation import BASELINES, CENTRE, RANDOM, rows
 
-    table = rows(collector.scores)
     cells = [(name, str(area), str(area.n_positive)) for name, area in areas.items()]
     print_table(("finding", "AUROC (95 %)", "with it"), cells)
-    show_scores(table)
     known = [area.value for area in areas.values() if area.status != "undefined"]
+    if known:
+        say(f"Mean AUROC over {len(known)} findings: {sum(known) / len(known):.3f}")
+    if not collector.scores:
+        say("None of these films shows a finding to locate; render more with --films.")
+        return
+    table = rows(collector.scores)
+    show_scores(table)
     overlap = {row.method: row.iou.value for row in table}
     best = max((name for name in overlap if name not in BASELINES), key=overlap.__getitem__)
-    say(f"Mean AUROC over {len(known)} findings: {sum(known) / len(known):.3f}")
     say(f"Best localisation: {best}, mean best-case IoU {overlap[best]:.3f}")
     say(f"Knowing nothing: centre prior {overlap[CENTRE]:.3f}, random map {overlap[RANDOM]:.3f}")

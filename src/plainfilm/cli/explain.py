@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-import plainfilm as pf
 from plainfilm.cli.console import command_line, print_json, print_table, say
 from plainfilm.cli.films import Quarantine, film_ids, for_each_film, open_output, write_csv
-from plainfilm.cli.options import AsJson, ErrorPolicy, Films, MaxExcluded, Model, OnError
-from plainfilm.cli.predict import as_record, save_predictions, say_caution
+from plainfilm.cli.options import AsJson, Device, ErrorPolicy, Films, MaxExcluded, Model, OnDevice, OnError
+from plainfilm.cli.predict import as_record, load_model, save_predictions, say_caution
 from plainfilm.errors import InputError, ModelError
 
 if TYPE_CHECKING:
@@ -42,6 +41,7 @@ def explain(
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="A setting of the methods that know it, as name=value.")
     ] = None,
+    device: OnDevice = Device.AUTO,
     as_json: AsJson = False,
     on_error: ErrorPolicy = OnError.STOP,
     max_excluded: MaxExcluded = 0.05,
@@ -58,13 +58,15 @@ def explain(
     if boxes:
         _check_boxes(table, paths, boxes)
     methods = with_settings(method.split(","), settings or [])
-    collector = Collector(pf.load(model))
+    collector = Collector(load_model(model, device))
     wanted = checked_targets(target, collector.model, boxes is not None)
     quarantine = Quarantine(on_error, max_excluded)
+    # A table of boxes names files, whereas an id may hold folders and a suffix.
+    stems = {name: path.stem for name, path in zip(film_ids(paths), paths, strict=True)}
 
     def work(film: Radiograph) -> None:
         probabilities = collector.model.predict(film)
-        boxed = table.masks(Path(film.id).name, film.size)
+        boxed = table.masks(stems[film.id], film.size)
         masks = {name: mask for name, mask in boxed.items() if name in probabilities}
         targets = choose_targets(wanted, probabilities, list(masks))
         explanations = explanations_of(collector.model, film, targets, methods)
@@ -107,10 +109,9 @@ def with_settings(names: Sequence[str], pairs: Sequence[str]) -> dict[str, dict[
     """Each method with those of the settings that it knows.
 
     Raises:
-        ModelError: for an unknown method, a pair without "=", or a setting that no method knows.
+        ModelError: for an unknown method, a pair without "=", a setting that no method knows,
+            or a value that is not YAML.
     """
-    import yaml
-
     from plainfilm.attribution.registry import method_class
 
     classes = {name.strip(): method_class(name.strip()) for name in names}
@@ -125,8 +126,17 @@ def with_settings(names: Sequence[str], pairs: Sequence[str]) -> dict[str, dict[
             advice = f"Did you mean {close[0]!r}?" if close else f"They know {', '.join(everything)}."
             raise ModelError(f"{pair!r}", "name=value of a setting that a method knows", "--set", advice)
         for name in takers:
-            methods[name][setting] = yaml.safe_load(value)
+            methods[name][setting] = _value(pair, value)
     return methods
+
+
+def _value(pair: str, text: str) -> Any:
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError) as error:
+        raise ModelError(f"{pair!r}", "a number, a word or another value of YAML", "--set") from error
 
 
 def save_maps(folder: Path, explanations: Sequence[Explanation]) -> None:
@@ -161,7 +171,7 @@ def show_scores(rows: Sequence[Row]) -> None:
 
 
 def _check_boxes(table: BoxTable, paths: Sequence[Path], boxes: Path) -> None:
-    if not any(Path(name).name in table.films for name in film_ids(paths)):
+    if not any(path.stem in table.films for path in paths):
         raise InputError(
             f"no box for any of {len(paths)} films", "file names as in the table", boxes.name,
             f"The table names {', '.join(list(table.films)[:3])}, for example.",

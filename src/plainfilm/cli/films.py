@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 FINISHED_WITH_EXCLUSIONS = 6
 
+FORMULA = ("=", "+", "-", "@")
+"""What a cell begins with that a spreadsheet would compute."""
+
 
 @dataclass
 class Quarantine:
@@ -105,7 +108,10 @@ def for_each_film(
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Writes a table atomically; a number that is NaN becomes an empty cell."""
+    """Writes a table atomically; a number that is NaN becomes an empty cell.
+
+    Text that a spreadsheet would take for a formula is led by an apostrophe.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
@@ -116,4 +122,6 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object
 def _cell(value: object) -> object:
     if isinstance(value, float):
         return "" if value != value else f"{value:.6g}"
+    if isinstance(value, str) and value.startswith(FORMULA):
+        return f"'{value}"
     return value

@@ -68,12 +68,19 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
-    except MemoryError:
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
         show_error(
             ResourceError("no memory left", "enough for one film", advice="Use a smaller film or model.")
         )
         sys.exit(ResourceError.exit_code)
     sys.exit(0)
+
+
+def _is_out_of_memory(error: MemoryError | RuntimeError) -> bool:
+    """Torch's own error is known by its name, for help must not import torch."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
 
 
 def _terminated(signum: int, frame: FrameType | None) -> NoReturn:

@@ -16,10 +16,19 @@ class OnError(StrEnum):
     QUARANTINE = "quarantine"
 
 
+class Device(StrEnum):
+    """Where a network runs; "auto" is the first CUDA device where there is one, else the processor."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
 Films = Annotated[
     list[Path], typer.Argument(help="Files or folders: PNG, JPEG, TIFF, NPY, DICOM.", show_default=False)
 ]
 Model = Annotated[str, typer.Option(help="A name from 'plainfilm list', a run folder, or a checkpoint file.")]
+OnDevice = Annotated[Device, typer.Option("--device", help="Where the model runs.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines on stdout.")]
 ErrorPolicy = Annotated[
     OnError, typer.Option(help="A film that cannot be used: stop, or go on without it and exit with 6.")

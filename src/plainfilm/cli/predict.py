@@ -11,7 +11,8 @@ import typer
 import plainfilm as pf
 from plainfilm.cli.console import command_line, print_json, print_table, say
 from plainfilm.cli.films import Quarantine, for_each_film, open_output, write_csv
-from plainfilm.cli.options import AsJson, ErrorPolicy, Films, MaxExcluded, Model, OnError
+from plainfilm.cli.options import AsJson, Device, ErrorPolicy, Films, MaxExcluded, Model, OnDevice, OnError
+from plainfilm.errors import ResourceError
 
 if TYPE_CHECKING:
     from plainfilm.models.classifier import Classifier
@@ -26,6 +27,7 @@ def predict(
     films: Films,
     model: Model = "phantom",
     out: Annotated[Path | None, typer.Option(help="Folder for predictions.csv and index.html.")] = None,
+    device: OnDevice = Device.AUTO,
     as_json: AsJson = False,
     on_error: ErrorPolicy = OnError.STOP,
     max_excluded: MaxExcluded = 0.05,
@@ -38,7 +40,7 @@ def predict(
     from plainfilm.reports.collector import Collector
 
     paths = find_films(films)
-    collector = Collector(pf.load(model))
+    collector = Collector(load_model(model, device))
     quarantine = Quarantine(on_error, max_excluded)
 
     def work(film: Radiograph) -> None:
@@ -54,6 +56,23 @@ def predict(
     say_caution(collector.model)
     _say_where(out, quarantine)
     raise typer.Exit(quarantine.exit_code)
+
+
+def load_model(name: str, device: Device) -> Classifier:
+    """``plainfilm.load``, with the network where it shall run.
+
+    Raises:
+        ModelError, ArtifactError: as ``plainfilm.load``.
+        ResourceError: for "cuda" on a machine without.
+    """
+    import torch
+
+    model, has_cuda = pf.load(name), torch.cuda.is_available()
+    if device is Device.CUDA and not has_cuda:
+        raise ResourceError("no CUDA device", "one that torch can use", "--device", "Use --device auto.")
+    if device is not Device.CPU and has_cuda:
+        model.network.to("cuda")
+    return model
 
 
 def say_caution(model: Classifier) -> None:

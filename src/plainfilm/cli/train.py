@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ import typer
 
 from plainfilm.cli.console import console, print_json, print_table, say
 from plainfilm.cli.options import AsJson
+from plainfilm.errors import ResourceError
 
 if TYPE_CHECKING:
     from plainfilm.training.films import Progress
@@ -43,7 +43,7 @@ def train(
 
     with _bars() as progress:
         figures = run(settings, folder, cache, progress)
-    if int(os.environ.get("LOCAL_RANK", "0")):
+    if not figures:  # a process that only helped with the training
         return
     measure = MEASURES[settings.task]
     if for_machines:
@@ -57,11 +57,19 @@ def train(
 
 
 def _check_writable(*folders: Path) -> None:
-    """Fails before the work begins, not after."""
+    """Fails before the work begins, not after.
+
+    Raises:
+        ResourceError: where a folder cannot be made or written.
+    """
     from plainfilm.cli.films import open_output
 
     for folder in folders:
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise ResourceError(reason, "a folder that can be made", str(folder)) from error
         open_output(folder)
 
 

@@ -11,6 +11,7 @@ from plainfilm.datasets.phantom.anatomy import Anatomy
 from plainfilm.datasets.phantom.canvas import Canvas
 from plainfilm.datasets.phantom.patient import Pair, Patient, draw_patient
 from plainfilm.errors import InputError
+from plainfilm.masks.region import largest_region
 
 LUNGS_ACROSS = 27.0
 """Width of both lungs in cm, the only scale that a film without spacing offers."""
@@ -133,21 +134,13 @@ def _halves(lungs: np.ndarray, film: str) -> tuple[tuple[np.ndarray, np.ndarray]
         third = (columns[-1] - columns[0]) // 3
         heights = ndimage.uniform_filter1d(lungs.sum(axis=0), 5)
         split = columns[0] + third + int(np.argmin(heights[columns[0] + third : columns[-1] - third + 1]))
-        halves = _largest(lungs, slice(None, split)), _largest(lungs, slice(split, None))
+        is_right = np.arange(lungs.shape[1]) < split
+        halves = largest_region(lungs & is_right), largest_region(lungs & ~is_right)
         is_gap = heights[split] < heights.max() / 2
         if is_gap and min(half.mean() for half in halves) >= LEAST_LUNG:
             centres = [float(np.nonzero(half)[1].mean()) for half in halves]
             return halves, sum(centres) / 2
     raise InputError("a lung mask without two lungs", f"{LEAST_LUNG:.0%} of the film in each half", film)
-
-
-def _largest(lungs: np.ndarray, columns: slice) -> np.ndarray:
-    half = np.zeros_like(lungs)
-    half[:, columns] = lungs[:, columns]
-    labels, count = ndimage.label(half)
-    if count == 0:
-        return half
-    return ndimage.binary_fill_holes(labels == 1 + np.argmax(np.bincount(labels.ravel())[1:]))
 
 
 def _edges(distance: np.ndarray, half: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -20,11 +20,15 @@ from plainfilm.radiograph import Placement
 
 
 class Studies(Protocol):
-    """A data set. Its ``repr`` tells all its settings, and it can be sent to another process."""
+    """A data set that can be sent to another process."""
 
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int, /) -> Study: ...
+
+    def fingerprint(self) -> str:
+        """A text that changes with the settings, the films or what is known about them."""
+        ...
 
 
 Row = tuple[np.ndarray, np.ndarray, np.ndarray, str]
@@ -107,11 +111,9 @@ def store_of(
 
 
 def _key(studies: Studies, targets: tuple[str, ...], size: int, fit: str) -> str:
-    """A name for these films: their settings, and what the first and the last look like today."""
-    key = hashlib.blake2b(repr((studies, len(studies), targets, size, fit)).encode(), digest_size=8)
-    for index in (0, len(studies) - 1):
-        key.update(studies[index].radiograph.pixels.tobytes())
-    return key.hexdigest()
+    """A name for these films as they are today."""
+    settings = repr((studies.fingerprint(), targets, size, fit))
+    return hashlib.blake2b(settings.encode(), digest_size=8).hexdigest()
 
 
 def _write(
@@ -139,8 +141,8 @@ def _rows(row: _Row, count: int, workers: int) -> Iterator[Row]:
     if workers == 1 or count < FEW:
         yield from map(row, range(count))
         return
-    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        yield from pool.map(row, range(count), chunksize=16)
+    with ProcessPoolExecutor(workers, get_context("spawn"), _Worker.start, (row,)) as pool:
+        yield from pool.map(_Worker.run, range(count), chunksize=16)
 
 
 @dataclass(frozen=True)
@@ -163,3 +165,17 @@ class _Row:
         )
         labels = np.array([study.findings.get(name, np.nan) for name in self.targets], np.float32)
         return image, np.packbits(lungs, axis=-1), labels, study.patient or study.radiograph.id
+
+
+class _Worker:
+    """What a process of the pool keeps: a data set may hold a large table, so it is sent only once."""
+
+    row: ClassVar[_Row]
+
+    @classmethod
+    def start(cls, row: _Row) -> None:
+        cls.row = row
+
+    @classmethod
+    def run(cls, index: int) -> Row:
+        return cls.row(index)

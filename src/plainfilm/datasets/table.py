@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
@@ -16,10 +18,23 @@ from plainfilm.io.read import read
 
 @dataclass(frozen=True)
 class Label:
-    """When a row counts as positive: ``equals`` is among the parts of ``column``, split at "|"."""
+    """When a row counts as positive: ``equals`` is among the parts of ``column``, split at "|".
+
+    Attributes:
+        column: Name of the column.
+        equals: What a positive cell holds.
+        unknown: Whole cells that say nothing, which become NaN; CheXpert's are "" and "-1.0".
+    """
 
     column: str
     equals: str
+    unknown: tuple[str, ...] = ("",)
+
+    def value(self, cell: str) -> float:
+        """1.0, 0.0, or NaN where the cell says nothing."""
+        if cell in self.unknown:
+            return math.nan
+        return float(self.equals in cell.split("|"))
 
 
 @dataclass(frozen=True)
@@ -47,11 +62,19 @@ class TableDataset:
 
     def __getitem__(self, index: int) -> Study:
         row = self._rows.iloc[index]
-        findings = {
-            name: float(rule.equals in str(row[rule.column]).split("|")) for name, rule in self.labels
-        }
+        findings = {name: rule.value(row[rule.column]) for name, rule in self.labels}
         patient = row[self.patient_column] if self.patient_column else row[self.id_column]
         return Study(read(self.folder / row[self.id_column]), findings, patient=str(patient))
+
+    def fingerprint(self) -> str:
+        """A hash of the settings, of the table's bytes and of each film's name, size and time of change."""
+        rows = self._rows
+        found = hashlib.blake2b(repr(self).encode(), digest_size=16)
+        found.update(self.csv.read_bytes())
+        for name in rows[self.id_column]:
+            status = (self.folder / name).stat()
+            found.update(repr((name, status.st_size, status.st_mtime_ns)).encode())
+        return found.hexdigest()
 
     @cached_property
     def _rows(self) -> pd.DataFrame:

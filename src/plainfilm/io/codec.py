@@ -107,12 +107,13 @@ def _serve() -> None:
             note, data = receive(jobs, MEMORY_LIMIT)
         except EOFError:
             return
+        job = {"job": note.pop("job")}  # echoed, so that no film gets the pixels of another
         try:
             values = np.ascontiguousarray(decode(data, Encoding(**note)))
         except Exception as error:  # whatever a codec raises is this process's answer
-            send(answers, {"error": type(error).__name__})
+            send(answers, job | {"error": type(error).__name__})
         else:
-            send(answers, {"dtype": values.dtype.str, "shape": values.shape}, values.tobytes())
+            send(answers, job | {"dtype": values.dtype.str, "shape": values.shape}, values.tobytes())
 
 
 if __name__ == "__main__":

@@ -13,7 +13,9 @@ import threading
 import time
 from dataclasses import asdict
 from functools import cache
-from typing import Any
+from itertools import count
+from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 from pydicom.uid import UID
@@ -21,8 +23,10 @@ from pydicom.uid import UID
 from plainfilm.errors import InputError
 from plainfilm.io.codec import Encoding, MissingDecoderError, receive, send
 
-COMMAND = (sys.executable, "-m", "plainfilm.io.codec")
+# -P, for the current folder may hold the user's films, and beside them a json.py.
+COMMAND = (sys.executable, "-P", "-m", "plainfilm.io.codec")
 TIME_LIMIT = 60.0  # seconds for one film, the start of the process included
+_PACKAGES = str(Path(__file__).parents[2])
 _NOTE_LIMIT = 4096  # bytes of the JSON beside the pixels
 _ADVICE = "Have it written again, or decompressed, by the archive it comes from."
 
@@ -49,7 +53,7 @@ class Codec:
     def __init__(self, command: tuple[str, ...] = COMMAND, seconds: float = TIME_LIMIT) -> None:
         self.command, self.seconds = command, seconds
         self._process: subprocess.Popen[bytes] | None = None
-        self._lock = threading.Lock()
+        self._lock, self._jobs = threading.Lock(), count(1)
 
     def decode(self, data: bytes, encoding: Encoding, where: str) -> np.ndarray:
         """Stored values ``(H, W)`` or ``(H, W, 3)``.
@@ -84,8 +88,7 @@ class Codec:
         overdue = threading.Timer(self.seconds, process.kill)
         overdue.start()
         try:
-            send(process.stdin, asdict(encoding), data)
-            return receive(process.stdout, encoding.frame_bytes + _NOTE_LIMIT)
+            return self._exchange(process.stdin, process.stdout, data, encoding)
         except (EOFError, OSError, ValueError):
             late = time.monotonic() - started >= self.seconds
             process.kill()
@@ -93,15 +96,34 @@ class Codec:
             return {
                 "error": f"not done in {self.seconds:g} s" if late else f"the codec ended with {code}"
             }, b""
+        except BaseException:
+            self.close()  # an answer left unread would become the next film's
+            raise
         finally:
             overdue.cancel()
+
+    def _exchange(
+        self, jobs: IO[bytes], answers: IO[bytes], data: bytes, encoding: Encoding
+    ) -> tuple[dict[str, Any], bytes]:
+        job = next(self._jobs)
+        send(jobs, asdict(encoding) | {"job": job}, data)
+        note, pixels = receive(answers, encoding.frame_bytes + _NOTE_LIMIT)
+        if not isinstance(note, dict) or note.get("job") != job:
+            raise ValueError
+        return note, pixels
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
             self.close()
-            paths = os.pathsep.join(path for path in sys.path if path)
             self._process = subprocess.Popen(
                 self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                env=os.environ | {"PYTHONPATH": paths, "OPENBLAS_NUM_THREADS": "1"},
+                env=os.environ | {"PYTHONPATH": _search_path(), "OPENBLAS_NUM_THREADS": "1"},
             )  # fmt: skip
         return self._process
+
+
+def _search_path() -> str:
+    """Where this process finds its packages, less the current folder: what lies there is no program of ours."""
+    here = os.path.realpath(os.curdir)
+    paths = [path for path in sys.path if path and os.path.realpath(path) != here]
+    return os.pathsep.join([*paths, _PACKAGES])

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from plainfilm.errors import ArtifactError, ModelError
 from plainfilm.io.checkpoint import load_strictly, read_checkpoint, write_checkpoint
+from plainfilm.masks.region import largest_region
 from plainfilm.models.classifier import evaluating
 from plainfilm.models.unet import UNet
 from plainfilm.radiograph import Placement, Radiograph
@@ -138,7 +139,7 @@ def split(mask: np.ndarray, on_film: np.ndarray) -> tuple[np.ndarray, np.ndarray
         middle = np.flatnonzero(on_film.any(axis=0)).mean()
         cut = mask.shape[1] if np.nonzero(mask)[1].mean() < middle else 0
     is_right = np.arange(mask.shape[1]) < cut
-    return _largest_region(mask & is_right), _largest_region(mask & ~is_right)
+    return largest_region(mask & is_right), largest_region(mask & ~is_right)
 
 
 def doubts(right: np.ndarray, left: np.ndarray) -> list[str]:
@@ -203,14 +204,6 @@ def _on_grid(film: Radiograph, placement: Placement) -> tuple[np.ndarray, np.nda
     on_film = share > 0.5
     # Cells at the rim are mixed with black padding, which would look like air.
     return placement.sample(film.pixels) / np.where(on_film, share, 1), on_film
-
-
-def _largest_region(mask: np.ndarray) -> np.ndarray:
-    labels, count = ndimage.label(mask)
-    if count == 0:
-        return mask
-    largest = labels == 1 + np.argmax(np.bincount(labels.ravel())[1:])
-    return ndimage.binary_fill_holes(largest)
 
 
 def _smooth(values: np.ndarray, side: np.ndarray) -> np.ndarray:

@@ -98,13 +98,14 @@ def by_finding(scores: Sequence[Score]) -> dict[str, list[Row]]:
     return dict(sorted(tables.items(), key=lambda item: (-item[1][0].iou.n, item[0])))
 
 
-def gain_over_centre(scores: Iterable[Score], method: str) -> Interval:
+def gain_over_centre(scores: Iterable[Score], method: str, level: float = 0.95) -> Interval:
     """The mean difference in best-case IoU between a method and the centre prior, film by film."""
     values: dict[str, dict[tuple[str, str], float]] = {method: {}, CENTRE: {}}
     for score in scores:
         if score.method in values:
             values[score.method][score.film, score.finding] = score.iou
-    return mean_interval(value - values[CENTRE][key] for key, value in values[method].items())
+    gains = (value - values[CENTRE][key] for key, value in values[method].items())
+    return mean_interval(gains, level)
 
 
 def _share_interval(values: Iterable[float]) -> Interval:

@@ -136,11 +136,22 @@ class Report:
 
     @property
     def scales(self) -> dict[str, figures.Span]:
-        """Method to the range of its colours, one for all films, so that maps can be compared."""
-        values: dict[str, list[np.ndarray]] = {}
+        """Method to the range of its colours, one for all films, so that maps can be compared.
+
+        The range ends at the 90th percentile of the ends that the method's maps would have on their
+        own (``limits``), maps of zeros left out, and is symmetric where any of the maps is signed.
+        """
+        spans: dict[str, list[figures.Span]] = {}
         for shown in (m for case in self.cases for m in case.maps):
-            values.setdefault(shown.method, []).append(shown.values.ravel())
-        return {method: limits(np.concatenate(several)) for method, several in values.items()}
+            own = spans.setdefault(shown.method, [])
+            if shown.values.any():
+                own.append(limits(shown.values))
+        return {method: _common(own) for method, own in spans.items()}
+
+
+def _common(spans: Sequence[figures.Span]) -> figures.Span:
+    top = float(np.percentile([high for _, high in spans], 90)) if spans else 1.0
+    return (-top, top) if any(low < 0 for low, _ in spans) else (0.0, top)
 
 
 def write_page(path: Path, report: Report) -> Path:

@@ -94,7 +94,7 @@ def _whole(phantom: Phantom, name: str, data: PhantomRecipe, cache: Path, progre
 
 
 def _table_parts(data: TableRecipe, cache: Path, progress: Progress) -> Parts:
-    labels = tuple((name, Label(rule.column, rule.equals)) for name, rule in data.labels.items())
+    labels = tuple((name, Label(**rule.model_dump())) for name, rule in data.labels.items())
     table = TableDataset(data.folder, data.csv, data.id_column, data.patient_column, labels)
     total = len(table)
     store = store_of(

@@ -31,10 +31,10 @@ class PhantomRecipe(_Strict):
     """Films of the phantom: so many for each part, from different seeds."""
 
     kind: Literal["phantom"] = "phantom"
-    size: int = 224
-    train: int = 12000
-    validation: int = 1000
-    test: int = 1000
+    size: int = Field(224, ge=32)
+    train: int = Field(12000, ge=1)
+    validation: int = Field(1000, ge=1)
+    test: int = Field(1000, ge=1)
     seed: int = 1
     prevalence: float = 0.16
     shortcut: ShortcutRecipe | None = None
@@ -42,10 +42,11 @@ class PhantomRecipe(_Strict):
 
 
 class LabelRecipe(_Strict):
-    """Positive where ``equals`` is among the "|"-separated parts of ``column``."""
+    """Positive where ``equals`` is among the "|"-separated parts of ``column``; see ``Label``."""
 
     column: str
     equals: str
+    unknown: tuple[str, ...] = ("",)
 
 
 class TableRecipe(_Strict):
@@ -57,7 +58,7 @@ class TableRecipe(_Strict):
     id_column: str = "Image Index"
     patient_column: str | None = "Patient ID"
     labels: dict[str, LabelRecipe]
-    size: int = 224
+    size: int = Field(224, ge=32)
     validation_share: float = Field(0.15, gt=0, lt=1)
     test_share: float = Field(0.25, gt=0, lt=1)
 
@@ -94,7 +95,7 @@ class Recipe(_Strict):
     data: Annotated[PhantomRecipe | TableRecipe, Field(discriminator="kind")]
     model: ModelRecipe = ModelRecipe()
     loss: Literal["bce", "weighted-bce"] = "bce"
-    weight_limit: float = 8.0
+    weight_limit: float = Field(8.0, gt=0)
     optimiser: OptimiserRecipe = OptimiserRecipe()
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     devices: int = Field(1, ge=1)
@@ -135,4 +136,7 @@ def _apply(content: dict[str, Any], change: str) -> None:
         content = content.setdefault(parent, {})
         if not isinstance(content, dict):
             raise InputError(f"{path}: {parent} holds a value", "a group of settings", "--set")
-    content[last] = yaml.safe_load(value)
+    try:
+        content[last] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise InputError(f"{value!r} for {path}", "a value in YAML", "--set") from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import torch
 from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.loggers import CSVLogger
 
+from plainfilm.io.checkpoint import load_strictly
 from plainfilm.losses.bce import balancing_weights
 from plainfilm.metrics import Interval, multilabel_auroc, youden_point
 from plainfilm.models.classifier import Classifier
@@ -31,6 +31,9 @@ from plainfilm.training.task import Task
 
 MEASURES = {"classifier": "auroc", "lungs": "dice"}
 """Task to what its figures are."""
+
+FEATURES = "features."
+"""How the weights of a DenseNet begin, but for those of its head."""
 
 
 def train(recipe: Recipe, out: Path, cache: Path, progress: Progress) -> dict[str, Interval]:
@@ -62,8 +65,8 @@ def train_classifier(recipe: Recipe, out: Path, cache: Path, progress: Progress)
     best = BestNetwork(
         out, lambda epoch, score: save_classifier(classifier, out, _card(recipe, epoch, score))
     )
-    fit(task, recipe, parts, out, best)
-    return _conclude(load_classifier(out), parts, out) if _leads() else {}
+    leads = fit(task, recipe, parts, out, best)
+    return _conclude(load_classifier(out), parts, out) if leads else {}
 
 
 def _conclude(classifier: Classifier, parts: Parts, out: Path) -> dict[str, Interval]:
@@ -92,8 +95,7 @@ def train_lungs(recipe: Recipe, out: Path, cache: Path, progress: Progress) -> d
     best = BestNetwork(
         out, lambda epoch, score: save_lungs(segmenter, out, _card(recipe, epoch, score, task.score))
     )
-    fit(task, recipe, parts, out, best)
-    if not _leads():
+    if not fit(task, recipe, parts, out, best):
         return {}
     segmenter = load_lungs(out)
     figures = {"lungs": evaluate_lungs(segmenter, parts.test)}
@@ -101,13 +103,12 @@ def train_lungs(recipe: Recipe, out: Path, cache: Path, progress: Progress) -> d
     return figures
 
 
-def _leads() -> bool:
-    """Whether this is the process that writes, among those that train together."""
-    return int(os.environ.get("LOCAL_RANK", "0")) == 0
+def fit(task: lightning.LightningModule, recipe: Recipe, parts: Parts, out: Path, best: BestNetwork) -> bool:
+    """Runs Lightning's loop with our log and checkpoint.
 
-
-def fit(task: lightning.LightningModule, recipe: Recipe, parts: Parts, out: Path, best: BestNetwork) -> None:
-    """Runs Lightning's loop with our log and checkpoint."""
+    Returns:
+        Whether this is the process that writes, among those that train together.
+    """
     trainer = lightning.Trainer(
         accelerator="auto",
         devices=recipe.devices,
@@ -121,6 +122,7 @@ def fit(task: lightning.LightningModule, recipe: Recipe, parts: Parts, out: Path
         log_every_n_steps=20,
     )
     trainer.fit(task, Films(parts, recipe.optimiser.batch_size))
+    return trainer.is_global_zero
 
 
 class BestNetwork(lightning.Callback):
@@ -141,28 +143,33 @@ class BestNetwork(lightning.Callback):
 
 
 def new_classifier(recipe: Recipe, targets: tuple[str, ...]) -> Classifier:
-    """The untrained network of a recipe; its features taken over where the recipe names a start."""
+    """The untrained network of a recipe; its features taken over where the recipe names a start.
+
+    Raises:
+        ArtifactError: if the start is another network.
+    """
     build = {"slim": densenet_slim, "densenet121": densenet121}[recipe.model.network]
     network: DenseNet = build(len(targets))
     if recipe.model.start:
-        start = load(recipe.model.start).network
-        kept = {
-            name: value for name, value in start.state_dict().items() if not name.startswith("classifier.")
-        }
-        network.load_state_dict(kept, strict=False)
+        start = load(recipe.model.start).network.state_dict()
+        kept = {name.removeprefix(FEATURES): start[name] for name in start if name.startswith(FEATURES)}
+        load_strictly(network.features, kept, f"model.start {recipe.model.start}")
     return Classifier(
         network, targets, InputSpec(recipe.data.size, 0.0, 1.0, 1), "logit", {"name": recipe.name}
     )
 
 
 def probabilities(classifier: Classifier, part: Part, batch_size: int = 64) -> np.ndarray:
-    """What a classifier gives the films of a part, ``(N, K)``."""
+    """What a classifier gives the films of a part, ``(N, K)``; its network moves to a GPU if there is one."""
+    if torch.cuda.is_available():
+        classifier.network.cuda()
     low, high = (torch.from_numpy(level).float() for level in classifier.spec.levels)
     found = []
     for start in range(0, len(part), batch_size):
         images, _, _ = part.__getitems__(range(start, min(start + batch_size, len(part))))
         with torch.no_grad():
-            found.append(classifier.probabilities(images * (high - low) + low).cpu().numpy())
+            inputs = (images * (high - low) + low).to(classifier.device)
+            found.append(classifier.probabilities(inputs).cpu().numpy())
     return np.concatenate(found)
 
 

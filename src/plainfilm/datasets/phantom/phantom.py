@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -49,7 +50,7 @@ class Phantom:
         shortcut: A device tied to a finding, or None.
 
     Raises:
-        InputError: for a size below 32, a prevalence outside [0, 1] or a negative n.
+        InputError: for a size below 32, a prevalence outside [0, 1], a negative n or seed.
     """
 
     n: int
@@ -59,10 +60,10 @@ class Phantom:
     shortcut: Shortcut | None = None
 
     def __post_init__(self) -> None:
-        if self.n < 0 or self.size < 32 or not 0 <= self.prevalence <= 1:
+        if min(self.n, self.seed) < 0 or self.size < 32 or not 0 <= self.prevalence <= 1:
             raise InputError(
-                f"n {self.n}, size {self.size}, prevalence {self.prevalence}",
-                "n from 0, size from 32, prevalence in [0, 1]", "Phantom",
+                f"n {self.n}, size {self.size}, seed {self.seed}, prevalence {self.prevalence}",
+                "n and seed from 0, size from 32, prevalence in [0, 1]", "Phantom",
             )  # fmt: skip
 
     def __len__(self) -> int:
@@ -73,6 +74,13 @@ class Phantom:
 
     def __iter__(self) -> Iterator[Study]:
         return map(self.study, range(self.n))
+
+    def fingerprint(self) -> str:
+        """A hash of the settings and of what the first and the last film look like in this version."""
+        found = hashlib.blake2b(repr(self).encode(), digest_size=16)
+        for index in (0, self.n - 1):
+            found.update(self.study(index).radiograph.pixels.tobytes())
+        return found.hexdigest()
 
     def labels(self, index: int) -> dict[str, float]:
         """All names of ``plainfilm.findings.ALL`` to 1.0 or 0.0, without rendering."""

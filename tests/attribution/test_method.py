@@ -82,14 +82,17 @@ def test_a_score_that_ignores_the_image_gives_a_flat_map(method):
         def forward(self, images):
             return self.features(images).mean((2, 3)).detach()
 
-    assert not Gradient(Detached()).attribute(torch.rand(2, 1, 8, 8), 0).any()
-    assert not method(Constant()).attribute(torch.rand(2, 1, 8, 8), 0).any()
+    for network in (Constant(), Detached()):
+        assert not method(network).attribute(torch.rand(2, 1, 8, 8), 0).any()
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_weights_that_are_not_finite_are_named(method, small):
     small.head.weight.data[0, 0] = float("nan")
-    with pytest.raises(NumericError, match="network's output"):
+    with pytest.raises(NumericError, match="layer head"):
+        method(small).attribute(torch.rand(1, 1, 16, 16), 0)
+    small.second.weight.data[0] = float("inf")
+    with pytest.raises(NumericError, match="layer second"):
         method(small).attribute(torch.rand(1, 1, 16, 16), 0)
 
 

@@ -4,10 +4,13 @@ import csv
 from collections import Counter
 
 import numpy as np
+import torch
 from PIL import Image
 
-from plainfilm.cli.demo import EXPLAINED, HELD_OUT_SEED, PREDICTED, choose_studies
+import plainfilm as pf
+from plainfilm.cli.demo import EXPLAINED, HELD_OUT_SEED, PREDICTED, choose_studies, explained_findings
 from plainfilm.datasets.phantom import Phantom
+from plainfilm.models.classifier import wrap
 
 
 def test_the_demo_ends_with_a_page_a_sheet_and_three_numbers(run, model, tmp_path):
@@ -28,6 +31,41 @@ def test_maps_are_scored_against_exact_masks_beside_the_baselines(run, model, tm
         rows = list(csv.DictReader(file))
     assert len({row["method"] for row in rows}) == 6
     assert {row["finding"] for row in rows} <= set(EXPLAINED)
+
+
+def tiny(*targets):
+    network = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU(), Mean(), torch.nn.Linear(4, len(targets))
+    )
+    return wrap(network.eval(), targets, 32)
+
+
+class Mean(torch.nn.Module):
+    """The mean over the film."""
+
+    def forward(self, features):
+        return features.mean((2, 3))
+
+
+def test_a_model_that_knows_nothing_of_the_phantom_exits_with_2(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(pf, "load", lambda name: tiny("Fracture"), raising=False)
+    outcome = run("demo", "--out", tmp_path / "demo", "--films", 1, "--size", 64)
+    assert outcome.code == 2
+    assert "Fracture" in outcome.err
+
+
+def test_a_model_of_other_findings_is_explained_by_those(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(pf, "load", lambda name: tiny("Edema", "Fracture"), raising=False)
+    assert explained_findings(tiny("Edema", "Fracture")) == ("Edema",)
+    outcome = run("demo", "--out", tmp_path / "demo", "--films", 3, "--size", 64)
+    assert outcome.code == 0, outcome.err
+
+
+def test_films_without_a_finding_to_explain_exit_with_3(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(pf, "load", lambda name: tiny("Edema"), raising=False)
+    outcome = run("demo", "--out", tmp_path / "demo", "--films", 1, "--size", 64)
+    assert outcome.code == 3
+    assert "--films" in outcome.err
 
 
 def test_each_finding_is_explained_about_equally_often():

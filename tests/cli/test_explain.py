@@ -64,6 +64,28 @@ def test_boxes_score_the_maps_beside_maps_that_know_nothing(run, films, model, b
     assert "centre prior" in run("explain", films, *arguments).out
 
 
+def test_dots_in_the_id_of_a_film_are_no_suffix(run, model, save_film, tmp_path):
+    save_film(tmp_path / "1.2.840.png")
+    (tmp_path / "boxes.csv").write_text("id,finding,x,y,width,height\n1.2.840,Mass,5,5,20,20\n")
+    arguments = ("--target", "Mass", "--boxes", tmp_path / "boxes.csv", "--method", "gradient", "--json")
+    outcome = run(
+        "explain", tmp_path / "1.2.840.png", "--model", model, "--out", tmp_path / "out", *arguments
+    )
+    assert outcome.code == 0, outcome.err
+    assert json.loads(outcome.out)["scores"]
+
+
+def test_films_that_differ_in_the_suffix_alone_keep_their_boxes(
+    run, films, model, boxes, save_film, tmp_path
+):
+    save_film(films / "film-0.jpg", seed=0)
+    arguments = ("--model", model, "--target", "Mass", "--boxes", boxes, "--method", "gradient", "--json")
+    outcome = run("explain", films, "--out", tmp_path / "out", *arguments)
+    assert outcome.code == 0, outcome.err
+    scored = {score["film"] for score in json.loads(outcome.out)["scores"]}
+    assert scored == {"film-0.jpg", "film-0.png"}
+
+
 @pytest.mark.parametrize(("arguments", "said"), [
     (("--target", "Mas"), "Mass"),
     (("--target", "boxed"), "--boxes"),
@@ -71,6 +93,8 @@ def test_boxes_score_the_maps_beside_maps_that_know_nothing(run, films, model, b
     (("--set", "stepps=3"), "steps"),
     (("--set", "unit=volt"), "--set"),
     (("--set", "steps"), "name=value"),
+    (("--set", "steps=["), "'steps=['"),
+    (("--set", "steps=2026-13-45"), "--set"),
     (("--method", "grad-cam", "--set", "layer=features.nothing"), "layer"),
 ])  # fmt: skip
 def test_what_does_not_fit_the_model_exits_with_2(run, films, model, tmp_path, arguments, said):

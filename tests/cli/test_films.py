@@ -7,6 +7,7 @@ import pytest
 from plainfilm.cli.films import Quarantine, film_ids, open_output, write_csv
 from plainfilm.cli.options import OnError
 from plainfilm.errors import InputError, ResourceError
+from plainfilm.io.atomic import part_of
 
 
 def test_ids_are_stems_where_these_differ_and_short_paths_where_they_do_not():
@@ -42,7 +43,7 @@ def test_more_than_the_allowed_share_is_refused_with_the_last_reason():
 
 def test_an_output_folder_is_made_and_swept_of_what_a_killed_run_left(tmp_path):
     out = open_output(tmp_path / "out")
-    (out / ".index.html.abc.part").touch()
+    part_of(out / "index.html").touch()
     (out / "index.html").write_text("whole")
     open_output(out)
     assert [path.name for path in out.iterdir()] == ["index.html"]
@@ -51,6 +52,12 @@ def test_an_output_folder_is_made_and_swept_of_what_a_killed_run_left(tmp_path):
 def test_no_folder_above_is_made_up(tmp_path):
     with pytest.raises(ResourceError, match="missing"):
         open_output(tmp_path / "missing" / "out")
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)"])
+def test_no_name_becomes_a_formula(tmp_path, name):
+    write_csv(tmp_path / "t.csv", ("id", "x"), [(name, -0.5)])
+    assert (tmp_path / "t.csv").read_text() == f"id,x\n'{name},-0.5\n"
 
 
 def test_undefined_numbers_are_empty_cells(tmp_path):

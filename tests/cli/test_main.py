@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 import plainfilm as pf
 from plainfilm import __version__
@@ -95,18 +96,20 @@ def test_a_signal_stops_with_its_code_and_leaves_nothing_partial(
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_no_memory_exits_with_5(run, films, monkeypatch):
+@pytest.mark.parametrize("error", [MemoryError, torch.OutOfMemoryError])
+def test_no_memory_exits_with_5(run, films, monkeypatch, error):
     def exhaust(name):
-        raise MemoryError
+        raise error
 
     monkeypatch.setattr(pf, "load", exhaust, raising=False)
     assert run("predict", films).code == 5
 
 
-def test_a_bug_keeps_its_traceback(run, films, monkeypatch):
+@pytest.mark.parametrize("bug", [ZeroDivisionError, RuntimeError])
+def test_a_bug_keeps_its_traceback(run, films, monkeypatch, bug):
     def stumble(name):
-        raise ZeroDivisionError
+        raise bug
 
     monkeypatch.setattr(pf, "load", stumble, raising=False)
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(bug):
         run("predict", films)

@@ -4,6 +4,7 @@ import csv
 import json
 
 import pytest
+import torch
 
 import plainfilm as pf
 from plainfilm.findings import ALL
@@ -78,3 +79,14 @@ def test_films_of_one_name_in_two_folders_stay_two(run, model, tmp_path, save_fi
     save_film(tmp_path / "b" / "IM0002.png")
     said = json.loads(run("predict", tmp_path, "--model", model, "--json").out)
     assert [film["id"] for film in said["films"]] == ["a/IM0001", "b/IM0001", "b/IM0002"]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="Here is a CUDA device.")
+def test_a_device_that_is_not_there_exits_with_5(run, films, model):
+    outcome = run("predict", films, "--model", model, "--device", "cuda")
+    assert outcome.code == 5
+    assert "--device auto" in outcome.err
+
+
+def test_the_processor_can_be_asked_for(run, films, model):
+    assert run("predict", films, "--model", model, "--device", "cpu").code == 0

@@ -4,9 +4,11 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from plainfilm.datasets.phantom import Phantom
 from plainfilm.datasets.store import FilmStore, store_of
+from plainfilm.datasets.table import Label, TableDataset
 from plainfilm.errors import ArtifactError
 
 TARGETS = ("Effusion", "Mass", "Unheard of")
@@ -53,3 +55,44 @@ def test_a_damaged_store_is_refused(tmp_path):
     (folder / "store.json").write_text(json.dumps(meta))
     with pytest.raises(ArtifactError, match="made again"):
         FilmStore.open(folder)
+
+
+@pytest.fixture
+def table(tmp_path):
+    for name in ("a.png", "b.png", "c.png"):
+        Image.fromarray(np.full((8, 8), 90, np.uint8)).save(tmp_path / name)
+    (tmp_path / "labels.csv").write_text("Image,Finding\na.png,Mass\nb.png,None\nc.png,Mass\n")
+
+    def opened() -> FilmStore:
+        rules = (("Mass", Label("Finding", "Mass")),)
+        data = TableDataset(tmp_path, tmp_path / "labels.csv", "Image", None, rules)
+        return store_of(data, ("Mass",), 8, tmp_path / "cache", workers=1)
+
+    return opened
+
+
+def test_edited_labels_make_another_store(table, tmp_path):
+    assert table().labels[:, 0].tolist() == [1, 0, 1]
+    (tmp_path / "labels.csv").write_text("Image,Finding\na.png,Mass\nb.png,Mass\nc.png,Mass\n")
+    assert table().labels[:, 0].tolist() == [1, 1, 1]
+
+
+def test_a_film_replaced_in_the_middle_makes_another_store(table, tmp_path):
+    before = table()
+    np.testing.assert_array_equal(before.images, table().images)
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+    Image.fromarray(np.full((9, 9), 10, np.uint8)).save(tmp_path / "b.png")
+    assert not np.array_equal(before.images[1], table().images[1])
+
+
+def test_a_data_set_is_sent_to_each_process_once(tmp_path, monkeypatch):
+    sent = []
+
+    def counted(phantom):
+        sent.append(phantom)
+        return phantom.__dict__
+
+    monkeypatch.setattr(Phantom, "__getstate__", counted)
+    store = store_of(Phantom(6 * 16, 32, seed=3), TARGETS, 32, tmp_path, workers=2)
+    assert 1 <= len(sent) <= 2
+    assert store.patients[-1] == "phantom-3-00095"

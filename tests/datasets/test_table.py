@@ -37,6 +37,21 @@ def test_a_finding_is_matched_whole(tmp_path):
     assert table(tmp_path, TEXT, rules)[0].findings["Mass"] == 0
 
 
+def test_an_unknown_cell_is_nan_and_neither_present_nor_absent(tmp_path):
+    text = "Image,Patient,Mass,Edema\n00123.png,1,,-1.0\nNA.png,2,1.0,-1.0\n"
+    rules = (("Mass", Label("Mass", "1.0")), ("Edema", Label("Edema", "1.0", ("", "-1.0"))))
+    first, second = table(tmp_path, text, rules)
+    assert np.isnan(first.findings["Mass"])
+    assert np.isnan(first.findings["Edema"])
+    assert second.findings["Mass"] == 1
+
+
+def test_a_cell_counts_as_unknown_only_where_the_rule_says_so(tmp_path):
+    text = "Image,Patient,Mass\n00123.png,1,-1.0\nNA.png,2,\n"
+    first, second = table(tmp_path, text, (("Mass", Label("Mass", "1.0", unknown=())),))
+    assert first.findings["Mass"] == second.findings["Mass"] == 0
+
+
 def test_a_missing_column_is_answered_with_close_names(tmp_path):
     with pytest.raises(LabelError, match=r"'Sexx'.*Close: Sex"):
         len(table(tmp_path, TEXT, (("F", Label("Sexx", "F")),)))

@@ -120,6 +120,15 @@ def test_a_kill_leaves_the_former_file_and_a_part_that_sweep_removes(tmp_path: P
     assert os.listdir(tmp_path) == ["a"]
 
 
+@pytest.mark.parametrize(
+    "name", [".film.part", ".x.part", "film.part", ".film.1234.part", ".film.DEADBEEF.part"]
+)
+def test_the_parts_of_other_programs_are_left_alone(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"a download of the user")
+    assert sweep(tmp_path) == []
+    assert os.listdir(tmp_path) == [name]
+
+
 def test_a_missing_or_impossible_folder_fails_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for folder in (tmp_path / "absent", tmp_path / "file"):

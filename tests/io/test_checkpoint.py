@@ -29,7 +29,14 @@ def weights_of(card_path: Path) -> Path:
 
 
 def change_card(card_path: Path, **changes: object) -> None:
-    card_path.write_text(json.dumps({**json.loads(card_path.read_text()), **changes}))
+    """Forges a card: other values under a right digest."""
+    card = {**json.loads(card_path.read_text()), **changes}
+    card_path.write_text(json.dumps({**card, "card_sha256": canonical_digest(card)}))
+
+
+def canonical_digest(card: dict[str, object]) -> str:
+    ordered = {key: card[key] for key in sorted(card) if key != "card_sha256"}
+    return sha256(json.dumps(ordered, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 @pytest.mark.parametrize("name", ["run", "run/best.safetensors", "run/best.json", "v1.2/best"])
@@ -46,6 +53,17 @@ def test_the_card_tells_version_and_digest(card_path):
     card = json.loads(card_path.read_text(encoding="utf-8"))
     assert card["sha256"] == sha256(weights_of(card_path).read_bytes()).hexdigest()
     assert card.keys() >= {"format", "plainfilm", "weights", *CARD}
+
+
+def test_the_card_ends_with_its_own_digest(card_path):
+    card = json.loads(card_path.read_text(encoding="utf-8"))
+    assert list(card)[-1] == "card_sha256"
+    assert card["card_sha256"] == canonical_digest(card)
+
+
+def test_the_digest_of_a_card_that_is_written_again_is_new(card_path):
+    card = {**read_checkpoint(card_path).card, "note": (1, {2: "tuples and numbers as keys"})}
+    assert read_checkpoint(write_checkpoint(card_path, TENSORS, card)).card["note"][0] == 1
 
 
 def test_tensors_that_share_memory_or_are_not_contiguous_are_stored(tmp_path):
@@ -87,11 +105,43 @@ def test_a_card_that_is_none_is_refused(card_path, text):
         read_checkpoint(card_path)
 
 
-@pytest.mark.parametrize("name", ["../elsewhere.safetensors", "/etc/passwd", "a/b.safetensors", 3, None])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../elsewhere.safetensors",
+        "/etc/passwd",
+        "a/b.safetensors",
+        "",
+        "..",
+        "a\0.safetensors",
+        "x" * 300 + ".safetensors",
+        3,
+        None,
+    ],
+)
 def test_a_card_cannot_name_weights_outside_its_folder(card_path, name):
     change_card(card_path, weights=name)
     with pytest.raises(ArtifactError, match="without weights"):
         read_checkpoint(card_path)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"targets": ["Nodule", "Mass"]}, {"seed": 1}, {"note": "naive"}, {"card_sha256": None}]
+)
+def test_any_change_of_the_card_is_found(card_path, changes):
+    card = {**json.loads(card_path.read_text()), **changes}
+    card_path.write_text(json.dumps(card))
+    with pytest.raises(ArtifactError, match=r"model\.json.*changed after it was written"):
+        read_checkpoint(card_path)
+
+
+def test_the_layout_of_a_card_does_not_matter_and_older_cards_lack_the_digest(card_path):
+    card = json.loads(card_path.read_text())
+    card_path.write_text(json.dumps(card, sort_keys=True))
+    assert read_checkpoint(card_path).card == card
+    del card["card_sha256"]
+    card_path.write_text(json.dumps(card))
+    assert read_checkpoint(card_path).card == card
 
 
 @pytest.mark.parametrize("missing", ["model.json", "model.safetensors"])

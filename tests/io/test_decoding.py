@@ -112,9 +112,10 @@ def test_a_film_after_an_interrupted_one_gets_its_own_pixels(
         raise stop
 
     codec = Codec()
-    with monkeypatch.context() as patch, pytest.raises(stop):
+    with monkeypatch.context() as patch:
         patch.setattr(decoding, "receive", interrupt)  # the job is sent, its answer not read
-        codec.decode(*job, "first.dcm")
+        with pytest.raises(stop):
+            codec.decode(*job, "first.dcm")
     other = build(ramp[::-1].copy(), 12)
     other.compress(RLELossless)
     np.testing.assert_array_equal(codec.decode(other.PixelData, job[1], "second.dcm"), ramp[::-1])
@@ -152,7 +153,8 @@ def test_no_program_beside_the_films_is_run(
 
 def test_a_missing_decoder_is_named_with_its_remedy(job: tuple[bytes, Encoding]) -> None:
     answer = (
-        "import sys; from plainfilm.io.codec import receive, send; note, _ = receive(sys.stdin.buffer, 1 << 20);"
+        "import sys; from plainfilm.io.codec import receive, send;"
+        "note, _ = receive(sys.stdin.buffer, 1 << 20);"
         "send(sys.stdout.buffer, {'job': note['job'], 'error': 'MissingDecoderError'})"
     )
     codec = Codec((sys.executable, "-c", answer))

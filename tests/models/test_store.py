@@ -72,8 +72,8 @@ def forge(tiny, path, **changes):
         {"targets": "drop"}, {"input": "drop"}, {"architecture": "drop"}, {"output": "drop"}, {"targets": 3},
         {"architecture": "densenet"}, {"architecture": {"name": "densenet", "arguments": {"depth": 121}}},
         {"architecture": {"name": "vgg", "arguments": {}}}, {"input": {"size": 0}}, {"input": {"width": 3}},
-        {"operating_points": {"Hernia": 0.2}}, {"operating_points": 3}, {"input": [32]},
-        {"output": "softmax"},
+        {"operating_points": {"Hernia": 0.2}}, {"operating_points": 3}, {"operating_points": "abc"},
+        {"input": [32]}, {"output": "softmax"},
     ],
 )  # fmt: skip
 def test_a_card_that_describes_no_classifier_is_an_artifact_error(tiny, tmp_path, changes):

@@ -10,6 +10,7 @@ import pytest
 
 from plainfilm.attribution.explanation import Status
 from plainfilm.metrics.intervals import Interval
+from plainfilm.reports import figures
 from plainfilm.reports.localisation import score_maps
 from plainfilm.reports.page import Case, Report, render, write_page
 
@@ -18,7 +19,7 @@ HOSTILE = (
     "{{ 7*7 }}{% raw %}", "‮gnp.exe", "مريض", "🫁" * 50, "x" * 300, "not utf-8 \udcff", "javascript:alert(1)",
 )  # fmt: skip
 
-VOID = {"meta", "link", "img", "path"}
+VOID = {"meta", "link", "img", "path", "image", "use"}
 
 
 class Outline(HTMLParser):
@@ -71,7 +72,7 @@ def report(film, explained):
 
 def test_the_page_is_well_formed_and_asks_the_network_for_nothing(report):
     outline = parsed(render(report))
-    assert all(address.startswith("data:") for address in outline.addresses)
+    assert all(address.startswith(("data:", "#film-")) for address in outline.addresses)
     assert not {"script", "iframe", "object", "form"} & set(outline.tags)
     assert not re.search(r"url\(|@import|https?://", render(report))
 
@@ -109,7 +110,7 @@ def test_a_hostile_name_is_shown_and_does_nothing(report, tmp_path, name):
     page = write_page(tmp_path / "index.html", hostile).read_text()
     outline = parsed(page)
     assert not {"script", "iframe"} & set(outline.tags)
-    assert all(address.startswith("data:") for address in outline.addresses)
+    assert all(address.startswith(("data:", "#film-")) for address in outline.addresses)
     assert "49" not in name or "7*7" in page
 
 
@@ -120,10 +121,36 @@ def test_all_films_share_one_scale_a_method(report):
     assert both.scales["gradient"] == report.scales["gradient"]
 
 
+def test_a_scale_is_the_90th_percentile_of_the_maps_own_and_maps_of_zeros_do_not_count(report):
+    (shown, _) = report.cases[0].maps
+    ends = (1.0, 2.0, 4.0)
+    maps = [replace(shown, values=np.full((40, 32), end, np.float32)) for end in ends]
+    empty = replace(shown, values=np.zeros((40, 32), np.float32), is_flat=True)
+    scales = replace(report, cases=[replace(report.cases[0], maps=(*maps, empty))]).scales
+    assert scales == {"grad-cam": (0.0, pytest.approx(np.percentile(ends, 90)))}
+    signed = replace(maps[0], values=-maps[0].values)
+    scales = replace(report, cases=[replace(report.cases[0], maps=(*maps[1:], signed))]).scales
+    assert scales["grad-cam"][0] == -scales["grad-cam"][1]
+    scales = replace(report, cases=[replace(report.cases[0], maps=(empty,))]).scales
+    assert scales == {"grad-cam": (0.0, 1.0)}
+
+
+def test_a_film_is_embedded_once_however_many_targets_are_explained(report, monkeypatch):
+    encoded = []
+    monkeypatch.setattr(figures, "film_uri", lambda pixels: encoded.append(pixels) or "data:film")
+    (case,) = report.cases
+    maps = [replace(m, target=name) for name in ("Mass", "Nodule", "Edema") for m in case.maps]
+    outline = parsed(render(replace(report, cases=[replace(case, maps=tuple(maps)), case])))
+    assert len(encoded) == 2
+    assert outline.addresses.count("data:film") == 2
+    assert outline.addresses.count("#film-1") == 2
+    assert outline.tags.count("img") == 8
+
+
 def test_a_page_without_maps_shows_films_and_probabilities(report):
     bare = replace(report, cases=[replace(report.cases[0], maps=())], scores=(), areas={}, maps=(0, 0))
     outline = parsed(render(bare))
-    assert outline.tags.count("img") == 1
+    assert (outline.tags.count("image"), outline.tags.count("img")) == (1, 0)
     assert "Do the maps" not in " ".join(outline.text)
 
 

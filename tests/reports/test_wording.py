@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf, nan
 
 import pytest
@@ -55,6 +56,20 @@ def test_each_finding_without_a_winner_is_named_and_those_with_one_are_not():
     assert any(text.startswith("No method is shown to beat the centre prior for Hernia:") for text in found)
     assert any("fewer than 3: Edema." in text for text in found)
     assert not any("for Mass" in text for text in found)
+
+
+def test_the_best_of_several_methods_needs_more_than_the_best_of_one():
+    gains = [0.1 + 0.08 * z for z in (-1.2, -0.7, 0.0, 0.7, 1.2)]
+    # Over 5 films t is 2.85: above 2.78, the quantile for one method, and below 4.31, that for four.
+    one = scores("Mass", [0.3 + gain for gain in gains], [0.3] * 5)
+    others = [
+        replace(score, method=name, iou=score.iou - 0.1)
+        for name in ("gradient", "guided-backprop", "integrated-gradients")
+        for score in one
+        if score.method == "grad-cam"
+    ]
+    assert remarks(report(scores=one, maps=(5, 0)))[0].kind == "good"
+    assert {r.kind for r in remarks(report(scores=one + others, maps=(20, 0)))} == {"worry"}
 
 
 def test_one_outline_is_no_ground_for_a_verdict():

@@ -38,6 +38,12 @@ def test_settings_can_be_changed(recipe):
         ("optimiser.epoch=3", r"optimiser\.epoch = 3"),
         ("loss=hinge", "loss = 'hinge'"),
         ("optimiser.epochs=0", r"optimiser\.epochs = 0"),
+        ("data.train=0", r"data\.phantom\.train = 0"),
+        ("data.validation=0", r"validation = 0"),
+        ("data.test=-1", r"test = -1"),
+        ("data.size=31", r"size = 31"),
+        ("weight_limit=0", "weight_limit = 0"),
+        ("loss=[", r"'\[' for loss"),
         ("epochs", "key=value"),
         ("name.x=1", "name holds a value"),
     ],
@@ -65,3 +71,7 @@ def test_the_kind_of_data_chooses_its_settings(tmp_path):
         "data: {kind: table, folder: f, csv: c, labels: {AP: {column: View Position, equals: AP}}}\n"
     )
     assert isinstance(read_recipe(path).data, TableRecipe)
+    changed = read_recipe(path, ["data.labels.AP.unknown=['', '-1.0']"])
+    assert changed.data.labels["AP"].unknown == ("", "-1.0")
+    with pytest.raises(InputError, match="size = 8"):
+        read_recipe(path, ["data.size=8"])

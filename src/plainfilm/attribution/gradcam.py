@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cached_property
 from typing import Any, ClassVar
 
 import torch
@@ -31,8 +33,11 @@ class GradCAM(Method):
     place, and the gradient belongs to the same tensor.
 
     Attributes:
-        layer: A name as in ``named_modules()``, or the module; None takes the last
-            feature map with spatial extent that is not a bare activation or pooling.
+        layer: A name as in ``named_modules()``, or the module; None takes the last feature
+            map with spatial extent that is not a bare activation or pooling. Of a vision
+            transformer name a block, ``"encoder.layers.encoder_layer_11.ln_1"`` for instance:
+            its tokens are laid out on the grid of patches. The score must still depend on the
+            patches behind that layer; behind the last block it may rest on the class token alone.
     """
 
     unit: ClassVar[str] = "logit per cell"
@@ -57,9 +62,14 @@ class GradCAM(Method):
         return checked_maps(maps, type(self).__name__)
 
     def settings(self) -> dict[str, Any]:
+        layer = self._resolved.get("layer", self.layer)
         named = {module: name for name, module in self.network.named_modules()}
-        layer = named.get(self.layer) if isinstance(self.layer, nn.Module) else self.layer
-        return super().settings() | {"layer": layer}
+        return super().settings() | {"layer": named.get(layer) if isinstance(layer, nn.Module) else layer}
+
+    @cached_property
+    def _resolved(self) -> dict[str, nn.Module]:
+        """The layer, once it has been looked for."""
+        return {}
 
     def _all(self, images: Tensor) -> Tensor:
         features, scores = self._run(images)
@@ -69,30 +79,55 @@ class GradCAM(Method):
         )
 
     def _run(self, images: Tensor) -> tuple[Tensor, Any]:
-        """The layer's features as a leaf of the graph, and the scores computed from them."""
-        layer = (
-            find_layer(self.network, self.layer)
-            if self.layer is not None
-            else last_feature_map(self.network, images[:1])
-        )
-        seen: list[Tensor] = []
+        """The layer's feature map as a leaf of the graph, and the scores computed from it."""
+        if "layer" not in self._resolved:
+            self._resolved["layer"] = (
+                last_feature_map(self.network, images[:1])
+                if self.layer is None
+                else find_layer(self.network, self.layer)
+            )
+        grids: list[tuple[int, int]] = []
+        leaves: list[Tensor] = []
+
+        def note_grid(module: nn.Module, inputs: Any, output: Tensor) -> None:
+            grids.append((output.shape[2], output.shape[3]))
 
         def start_graph_here(module: nn.Module, inputs: Any, output: Any) -> Tensor:
-            if not isinstance(output, Tensor) or output.ndim != 4:
-                raise _no_feature_map(f"layer {type(module).__name__} without a feature map (B, C, h, w)")
-            seen.append(output.detach().clone().requires_grad_())
-            # The network goes on with a copy: what it overwrites in place is not ours.
-            return seen[-1].clone()
+            leaf, rebuilt = _as_leaf(output, type(module).__name__, grids)
+            leaves.append(leaf)
+            return rebuilt
 
-        handle = layer.register_forward_hook(start_graph_here)
-        try:
+        with ExitStack() as hooks:
+            hooks.callback(self._resolved["layer"].register_forward_hook(start_graph_here).remove)
+            for module in self.network.modules():
+                if isinstance(module, nn.Conv2d):
+                    hooks.callback(module.register_forward_hook(note_grid).remove)
             # Parameters ask for no gradient inside the probe, so no graph exists before the layer.
             scores = self.network(images.clone())
-        finally:
-            handle.remove()
-        if not seen:
+        if not leaves:
             raise ModelError("a layer that the forward pass never calls", "a layer in use", "GradCAM")
-        return seen[-1], scores
+        return leaves[-1], scores
+
+
+def _as_leaf(output: Any, layer: str, grids: list[tuple[int, int]]) -> tuple[Tensor, Tensor]:
+    """A layer's output as a map ``(B, C, h, w)`` to differentiate by, and what the network goes on with.
+
+    The network gets a copy: what it overwrites in place is not ours. The tokens ``(B, n, C)`` of a
+    transformer are laid out on the grid of the last convolution before them, its patches; tokens in
+    front (class, registers) belong to no place and pass through.
+    """
+    if isinstance(output, Tensor) and output.ndim == 4:
+        leaf = output.detach().clone().requires_grad_()
+        return leaf, leaf.clone()
+    if not isinstance(output, Tensor) or output.ndim != 3 or not grids:
+        raise _no_feature_map(f"layer {layer} without a feature map or tokens")
+    height, width = grids[-1]
+    front = output.shape[1] - height * width
+    if not 0 <= front <= MOST_FRONT_TOKENS:
+        raise _no_feature_map(f"{output.shape[1]} tokens for a grid of {height} × {width} patches")
+    patches = output[:, front:].transpose(1, 2).unflatten(2, (height, width))
+    leaf = patches.detach().clone().requires_grad_()
+    return leaf, torch.cat([output[:, :front], leaf.flatten(2).transpose(1, 2)], 1)
 
 
 def _weighted(features: Tensor, score: Tensor, keep_graph: bool) -> Tensor:
@@ -125,6 +160,9 @@ def find_layer(network: nn.Module, layer: str | nn.Module) -> nn.Module:
     return modules[layer]
 
 
+MOST_FRONT_TOKENS = 16
+"""Class and register tokens; more are a sign that the grid is another."""
+
 _NOT_A_FEATURE_MAP = (
     nn.modules.activation.__name__,
     nn.modules.pooling.__name__,
@@ -142,30 +180,33 @@ def last_feature_map(network: nn.Module, image: Tensor) -> nn.Module:
         ModelError: where there is none, in a multilayer perceptron for example.
     """
     found: list[nn.Module] = []
+    tokens_after: list[nn.Module] = []
 
     def note(module: nn.Module, inputs: Any, output: Any) -> None:
         if isinstance(output, Tensor) and output.ndim == 4 and output.shape[2] * output.shape[3] > 1:
             found.append(module)
+            tokens_after.clear()
+        if isinstance(module, nn.LayerNorm) and output.ndim == 3:
+            tokens_after.append(module)
 
     candidates = [m for m in network.modules() if _may_be_feature_map(m) and m is not network]
-    handles = [module.register_forward_hook(note) for module in candidates]
-    try:
-        with torch.no_grad():
-            network(image.clone())
-    finally:
-        for handle in handles:
-            handle.remove()
+    with ExitStack() as hooks, torch.no_grad():
+        for module in candidates:
+            hooks.callback(module.register_forward_hook(note).remove)
+        network(image.clone())
+    if tokens_after:
+        raise _no_feature_map("a transformer, whose last feature map lies before its attention")
     if not found:
         raise _no_feature_map("a network without a feature map")
     return found[-1]
 
 
-def _may_be_feature_map(module: nn.Module) -> bool:
-    return type(module).__module__ not in _NOT_A_FEATURE_MAP and not isinstance(module, nn.Sequential)
-
-
 def _no_feature_map(got: str) -> ModelError:
     return ModelError(
-        got, "a layer that returns (B, C, h, w) with h·w > 1", "GradCAM",
+        got, "a layer that returns (B, C, h, w) with h·w > 1, or the tokens of a grid", "GradCAM",
         "Name such a layer, or use gradient, guided-backprop or integrated-gradients.",
     )  # fmt: skip
+
+
+def _may_be_feature_map(module: nn.Module) -> bool:
+    return type(module).__module__ not in _NOT_A_FEATURE_MAP and not isinstance(module, nn.Sequential)

@@ -63,7 +63,10 @@ class Method(ABC):
         with probe(self.network):
             images = checked_images(images, self.network)
             targets = checked_targets(target, len(images)).to(images.device)
-            maps = self.chunked_maps(images, targets)
+            try:
+                maps = self.chunked_maps(images, targets)
+            except NumericError as error:
+                raise _located(error, self.network, images) from error
         return checked_maps(maps, type(self).__name__)
 
     def chunked_maps(self, images: Tensor, targets: Tensor) -> Tensor:
@@ -151,6 +154,24 @@ def check_in_range(targets: Tensor, scores: Tensor) -> None:
         raise ModelError(
             f"target {int(targets.max())}", f"an index from 0 to {scores.shape[1] - 1}", "attribute()"
         )
+
+
+def _located(error: NumericError, network: nn.Module, images: Tensor) -> NumericError:
+    """The same error with the first layer whose result is not finite, found by running once more."""
+    names: list[str] = []
+
+    def note(name: str, output: Any) -> None:
+        if isinstance(output, Tensor) and output.is_floating_point() and not torch.isfinite(output).all():
+            names.append(name)
+
+    for name, module in network.named_modules():
+        if name:
+            # The probe removes these hooks.
+            module.register_forward_hook(lambda _module, _inputs, output, name=name: note(name, output))
+    with torch.no_grad():
+        network(images.clone())
+    where = f"layer {names[0]}" if names else error.where
+    return NumericError(error.got, error.expected, where, "Look at this layer's weights and its input.")
 
 
 def target_scores(scores: Any, targets: Tensor) -> Tensor:

@@ -89,6 +89,8 @@ def _axes(figure: Figure, left: float, bottom: float, width: float, height: floa
 def _show(axis: Axes, picture: np.ndarray, title: str) -> None:
     axis.imshow(picture, aspect="auto")
     axis.set_axis_off()
+    # A file name may hold bytes that are no text, which no font can draw.
+    title = title.encode("utf-8", "replace").decode()
     short = title if len(title) <= LONGEST_TITLE else title[: LONGEST_TITLE - 1] + "…"
     axis.set_title(short, fontsize=9, parse_math=False)
 

@@ -13,7 +13,7 @@ from plainfilm.cli.explain import save_scores, show_scores
 from plainfilm.cli.films import open_output
 from plainfilm.cli.options import Device, Model, OnDevice
 from plainfilm.cli.predict import load_model, save_predictions
-from plainfilm.errors import ModelError
+from plainfilm.errors import InputError, ModelError
 from plainfilm.findings import ALL, NIH
 
 if TYPE_CHECKING:
@@ -56,9 +56,11 @@ def demo(
 
     phantom = Phantom(films * PREDICTED, size=size, seed=HELD_OUT_SEED)
     collector = Collector(load_model(model, device))
-    findings = explained_findings(collector.model)
+    chosen = choose_studies(phantom, films, explained_findings(collector.model))
+    if not chosen:
+        raise InputError(f"{len(phantom)} films without a finding to explain", advice="Raise --films.")
     areas = _classify(phantom, collector.model)
-    tiles = _explain(phantom, choose_studies(phantom, films, findings), collector)
+    tiles = _explain(phantom, chosen, collector)
     save_predictions(out, collector.predictions, collector.model.findings)
     save_scores(out, collector.scores)
     write_contact_sheet(out / "contact_sheet.png", tiles)
@@ -78,8 +80,8 @@ def explained_findings(model: Classifier) -> tuple[str, ...]:
     known = [name for name in ALL if name in model.findings]
     if not known:
         raise ModelError(
-            f"a model of {', '.join(model.findings[:3])}", f"one that knows any of {', '.join(ALL)}", "--model",
-            "Use 'plainfilm explain' with films that show what this model knows.",
+            f"a model of {', '.join(model.findings[:3])}", f"one that knows any of {', '.join(ALL)}",
+            "--model", "Use 'plainfilm explain' with films that show what this model knows.",
         )  # fmt: skip
     return tuple(name for name in known if name in EXPLAINED) or tuple(known)
 
@@ -142,7 +144,7 @@ def _show(collector: Collector, areas: Mapping[str, Interval]) -> None:
     if known:
         say(f"Mean AUROC over {len(known)} findings: {sum(known) / len(known):.3f}")
     if not collector.scores:
-        say("None of these films shows a finding to locate; render more with --films.")
+        say("No finding in these films has an outline to locate; raise --films.")
         return
     table = rows(collector.scores)
     show_scores(table)

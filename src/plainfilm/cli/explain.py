@@ -49,7 +49,7 @@ def explain(
     """Draw what the score of a finding rests on, and score the maps where boxes are known."""
     open_output(out)
     # Here, because help must not wait for torch.
-    from plainfilm.datasets.boxes import BoxTable, read_boxes
+    from plainfilm.datasets.boxes import BoxTable, film_key, read_boxes
     from plainfilm.io.scan import find_films
     from plainfilm.reports.collector import Collector, explanations_of
 
@@ -62,11 +62,11 @@ def explain(
     wanted = checked_targets(target, collector.model, boxes is not None)
     quarantine = Quarantine(on_error, max_excluded)
     # A table of boxes names files, whereas an id may hold folders and a suffix.
-    stems = {name: path.stem for name, path in zip(film_ids(paths), paths, strict=True)}
+    keys = {name: film_key(path) for name, path in zip(film_ids(paths), paths, strict=True)}
 
     def work(film: Radiograph) -> None:
         probabilities = collector.model.predict(film)
-        boxed = table.masks(stems[film.id], film.size)
+        boxed = table.masks(keys[film.id], film.size)
         masks = {name: mask for name, mask in boxed.items() if name in probabilities}
         targets = choose_targets(wanted, probabilities, list(masks))
         explanations = explanations_of(collector.model, film, targets, methods)
@@ -171,7 +171,9 @@ def show_scores(rows: Sequence[Row]) -> None:
 
 
 def _check_boxes(table: BoxTable, paths: Sequence[Path], boxes: Path) -> None:
-    if not any(path.stem in table.films for path in paths):
+    from plainfilm.datasets.boxes import film_key
+
+    if not any(film_key(path) in table.films for path in paths):
         raise InputError(
             f"no box for any of {len(paths)} films", "file names as in the table", boxes.name,
             f"The table names {', '.join(list(table.films)[:3])}, for example.",

@@ -12,6 +12,7 @@ import numpy as np
 
 from plainfilm.datasets.study import Box
 from plainfilm.errors import InputError, LabelError, ResourceError
+from plainfilm.io.scan import SUFFIXES
 from plainfilm.radiograph import Size
 
 NIH_SIDE = 1024
@@ -30,7 +31,7 @@ class BoxTable:
     """The boxes of many films.
 
     Attributes:
-        films: Film id to finding to boxes (left, top, width, height).
+        films: Film (``film_key``) to finding to boxes (left, top, width, height).
         side: Height and width of the films on which the boxes were drawn, or None for
             each film's own size.
     """
@@ -53,7 +54,7 @@ def read_boxes(path: str | Path) -> BoxTable:
       the finding is "Pneumonia", and a row without numbers is a film without a box;
     - any other table with the columns ``id, finding, x, y, width, height`` in film pixels.
 
-    A suffix such as ``.png`` is taken off the film's name.
+    Films are known by ``film_key``, without folder and suffix.
 
     Raises:
         InputError: for a file that is missing or not text.
@@ -78,6 +79,13 @@ def read_boxes(path: str | Path) -> BoxTable:
     return BoxTable(_grouped(rows, [header.index(name) for name in PLAIN], path))
 
 
+def film_key(film: str | Path) -> str:
+    """What a table of boxes calls a film: its file name, less the suffix of a format that is read."""
+    path = Path(film)
+    # An id such as 1.2.840 has no suffix, though it looks so.
+    return path.stem if path.suffix.lower() in SUFFIXES else path.name
+
+
 def _rows(path: Path) -> list[list[str]]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -100,7 +108,7 @@ def _grouped(
             where = f"{path.name}, box {number}"
             raise LabelError(f"{len(row)} values", "a film, a finding and four numbers", where)
         film, finding, *numbers = (row[k].strip() for k in columns)
-        boxes = films.setdefault(Path(film).stem, {})
+        boxes = films.setdefault(film_key(film), {})
         finding = SPELLING.get(finding, finding)
         boxes[finding] = (*boxes.get(finding, ()), _box(numbers, f"{path.name}, box {number}"))
     return films

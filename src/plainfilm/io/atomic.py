@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,9 +15,9 @@ from pathlib import Path
 
 from plainfilm.errors import ResourceError
 
-PART = ".part"
+_PART = re.compile(r"\..+\.[0-9a-f]{8}\.part", re.DOTALL)  # others end their files in .part, too
 # A full or failing disk; other errors of the operating system are the caller's own.
-_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 _ADVICE = "Free space or choose another folder; nothing was left under the final name."
 
 
@@ -43,8 +45,8 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BufferedWriter]:
         _sync_folder(path.parent)
     except BaseException as error:
         Path(part.name).unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno in _DISK:
-            raise _failed(path, error) from error
+        if isinstance(error, OSError) and error.errno in DISK:
+            raise unwritable(path, error) from error
         raise
 
 
@@ -71,33 +73,24 @@ def check_output_folder(folder: str | os.PathLike[str]) -> None:
 
 
 def sweep(folder: str | os.PathLike[str]) -> list[Path]:
-    """Removes the ``.part`` files in a folder whose writer has died, and lists them."""
-    orphans = [part for part in sorted(Path(folder).glob(f".*{PART}")) if _orphaned(part)]
+    """Removes our parts in a folder, files and folders, whose writer has died, and lists them."""
+    parts = [part for part in sorted(Path(folder).glob(".*.part")) if _PART.fullmatch(part.name)]
+    orphans = [part for part in parts if _orphaned(part)]
     for part in orphans:
-        part.unlink(missing_ok=True)
+        if part.is_dir():
+            shutil.rmtree(part, ignore_errors=True)
+        else:
+            part.unlink(missing_ok=True)
     return orphans
 
 
-def _open_part(path: Path) -> BufferedWriter:
-    part = path.with_name(f".{path.name[:64]}.{secrets.token_hex(4)}{PART}")
-    try:
-        file = part.open("xb")
-    except OSError as error:
-        raise _failed(path, error) from error
-    _lock(file.fileno())
-    return file
+def part_of(path: Path) -> Path:
+    """A new name beside a path, by which `sweep` knows our parts."""
+    return path.with_name(f".{path.name[:64]}.{secrets.token_hex(4)}.part")
 
 
-def _orphaned(part: Path) -> bool:
-    """Whether nobody holds the lock of a part: the kernel lets go of it when its writer dies."""
-    try:
-        with part.open("rb") as file:
-            return _lock(file.fileno())
-    except OSError:
-        return False
-
-
-def _lock(handle: int) -> bool:
+def lock(handle: int) -> bool:
+    """Takes the lock of an open file or folder, until it is closed; False where another has it."""
     if sys.platform == "win32":  # where an open file cannot be removed anyway
         return True
     import fcntl
@@ -109,6 +102,34 @@ def _lock(handle: int) -> bool:
     return True
 
 
+def unwritable(path: Path, error: OSError) -> ResourceError:
+    """What to raise where the operating system refuses an output."""
+    reason = (error.strerror or type(error).__name__).lower()
+    return ResourceError(reason, "an output that can be written", str(path), _ADVICE)
+
+
+def _open_part(path: Path) -> BufferedWriter:
+    part = part_of(path)
+    try:
+        file = part.open("xb")
+    except OSError as error:
+        raise unwritable(path, error) from error
+    lock(file.fileno())
+    return file
+
+
+def _orphaned(part: Path) -> bool:
+    """Whether nobody holds the lock of a part: the kernel lets go of it when its writer dies."""
+    try:
+        handle = os.open(part, os.O_RDONLY)  # unlike open(), of a folder too
+    except OSError:
+        return False
+    try:
+        return lock(handle)
+    finally:
+        os.close(handle)
+
+
 def _sync_folder(folder: Path) -> None:
     if sys.platform == "win32":  # folders cannot be opened there
         return
@@ -117,8 +138,3 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _failed(path: Path, error: OSError) -> ResourceError:
-    reason = (error.strerror or type(error).__name__).lower()
-    return ResourceError(reason, "an output that can be written", str(path), _ADVICE)

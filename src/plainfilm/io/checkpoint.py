@@ -1,13 +1,15 @@
 """Weights on disk: tensors in a safetensors file, everything else in a JSON card beside it.
 
-The card names the weight file and its SHA-256, and is written last: a checkpoint exists from the
-moment that its card does, and one that is cut off while being replaced leaves the old one whole.
+The card names the weight file and its SHA-256, ends with a digest of its own, and is written last:
+a checkpoint exists from the moment that its card does, and one that is cut off while being replaced
+leaves the old one whole.
 Nothing in either file is ever run.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -32,6 +34,11 @@ STEM = "model"
 COUNTER = "num_batches_tracked"
 """A buffer of batch norm that evaluation does not use and that older files lack."""
 
+CARD_DIGEST = "card_sha256"
+"""The key of the card's own digest, which covers every other key; the oldest cards lack it."""
+
+_WEIGHTS = re.compile(r"[^/\\:\0]{1,200}\.safetensors")
+
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
@@ -55,7 +62,7 @@ def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], card: Mapping[st
         path: A folder, which gets ``model.safetensors`` and ``model.json``, or a file that ends
             in ``.safetensors`` or ``.json``, for a pair of that stem.
         tensors: Parameter name to tensor.
-        card: JSON values; "format", "plainfilm", "weights" and "sha256" are filled in here.
+        card: JSON values; "format", "plainfilm", "weights" and the two digests are filled in here.
 
     Returns:
         The card's path.
@@ -70,7 +77,7 @@ def write_checkpoint(path: Path, tensors: Mapping[str, Tensor], card: Mapping[st
     digest = sha256(blob).hexdigest()
     weights, replaced = _weight_names(card_path)
     seal = {"format": FORMAT, "plainfilm": __version__, "weights": weights, "sha256": digest}
-    text = _to_json({**card, **seal}, card_path)
+    text = _sealed({**card, **seal}, card_path)
     _make_folder(card_path.parent)
     write_bytes(card_path.with_name(weights), blob)
     write_text(card_path, text)
@@ -166,6 +173,18 @@ def _plain(name: str, tensor: Tensor) -> Tensor:
     return tensor.detach().cpu().contiguous().clone()
 
 
+def card_digest(card: Mapping[str, Any]) -> str:
+    """SHA-256 of a card's canonical JSON (sorted keys, no spaces, ASCII), its own digest left out."""
+    values = {key: value for key, value in card.items() if key != CARD_DIGEST}
+    return sha256(json.dumps(values, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _sealed(card: Mapping[str, Any], where: Path) -> str:
+    values = json.loads(_to_json(card, where))  # as a reader will find them: no tuples, keys are text
+    values.pop(CARD_DIGEST, None)
+    return _to_json({**values, CARD_DIGEST: card_digest(values)}, where)
+
+
 def _to_json(card: Mapping[str, Any], where: Path) -> str:
     try:
         return json.dumps(card, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
@@ -192,15 +211,20 @@ def _read_card(path: Path) -> dict[str, Any]:
             "It was written by another version: upgrade plainfilm.",
         )  # fmt: skip
     weights, digest = card.get("weights"), card.get("sha256")
-    if not (isinstance(weights, str) and isinstance(digest, str) and Path(weights).name == weights):
+    if not (isinstance(weights, str) and isinstance(digest, str) and _WEIGHTS.fullmatch(weights)):
         raise ArtifactError("a card without weights and sha256", "a file name and a digest", path.name)
+    if card.get(CARD_DIGEST, found := card_digest(card)) != found:
+        raise ArtifactError(
+            f"a card with SHA-256 {found[:12]}...", "the digest at its end", path.name,
+            "It was changed after it was written: copy it again.",
+        )  # fmt: skip
     return card
 
 
 def _read_bytes(path: Path, what: str, advice: str) -> bytes:
     try:
         return path.read_bytes()
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as problem:
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError, ValueError) as problem:
         raise ArtifactError(f"no file {path}", what, path.name, advice) from problem
 
 

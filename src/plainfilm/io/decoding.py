@@ -123,7 +123,7 @@ class Codec:
 
 
 def _search_path() -> str:
-    """Where this process finds its packages, less the current folder: what lies there is no program of ours."""
+    """Where this process finds its packages, less the current folder, which is the user's."""
     here = os.path.realpath(os.curdir)
     paths = [path for path in sys.path if path and os.path.realpath(path) != here]
     return os.pathsep.join([*paths, _PACKAGES])

@@ -18,7 +18,7 @@ from plainfilm.models.spec import InputSpec
 ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {"densenet": DenseNet}
 """Networks that a card can name; each keeps the arguments it was built with in ``arguments``."""
 
-MALFORMED = (KeyError, TypeError, AttributeError, ModelError)
+MALFORMED = (KeyError, TypeError, ValueError, AttributeError, ModelError)
 """What a card raises whose values are not those that ``save_classifier`` writes."""
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from plainfilm.attribution.explain import explain_films
+from plainfilm.attribution.explain import explain_targets
 from plainfilm.attribution.explanation import Explanation, Status
 from plainfilm.metrics.intervals import Interval
 from plainfilm.models.classifier import Classifier
@@ -102,6 +102,7 @@ class Collector:
             "Model input": f"{spec.size} × {spec.size} × {spec.channels}, {spec.fit.replace('_', ' ')}",
             **{f"Settings of {name}": _in_words(settings) for name, settings in self.settings.items()},
             "Software": f"torch {torch.__version__}, Python {platform.python_version()}",
+            "Device": str(self.model.device),
             "Threads": str(torch.get_num_threads()),
         }  # fmt: skip
 
@@ -114,11 +115,10 @@ def explanations_of(
     Raises:
         ModelError, NumericError: as ``plainfilm.explain``.
     """
-    films = [film] * len(targets)
     return [
         explanation
         for name, settings in methods.items()
-        for explanation in explain_films(model, films, targets, name, **settings)
+        for explanation in explain_targets(model, film, targets, name, **settings)
     ]
 
 

@@ -115,7 +115,7 @@ def fit(task: lightning.LightningModule, recipe: Recipe, parts: Parts, out: Path
         precision=recipe.precision,
         max_epochs=recipe.optimiser.epochs,
         logger=CSVLogger(out.parent, name=out.name, version=""),
-        callbacks=[best, RichProgressBar()],
+        callbacks=[best, RichProgressBar(console_kwargs={"stderr": True})],
         enable_checkpointing=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,

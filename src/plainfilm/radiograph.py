@@ -35,7 +35,7 @@ class Radiograph:
         warnings: What the reader noticed and a user should know.
     """
 
-    pixels: np.ndarray
+    pixels: np.ndarray = field(repr=False)
     id: str = "film"
     view: str | None = None
     spacing: tuple[float, float] | None = None

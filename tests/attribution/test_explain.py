@@ -98,3 +98,8 @@ def test_unknown_names_are_answered_with_known_ones(model):
         explain(model, film(0), "Mass", method="integrated-gradients", step=3)
     with pytest.raises(ModelError, match="known method"):
         method_class("lime")
+
+
+def test_an_array_is_explained_like_a_film(model):
+    pixels = film(6).pixels
+    np.testing.assert_array_equal(explain(model, pixels, "Mass").map, explain(model, film(6), "Mass").map)

@@ -226,3 +226,10 @@ def test_a_network_must_be_a_module_and_its_output_known():
         Classifier(lambda images: images, ("Mass",), InputSpec(8))
     with pytest.raises(ModelError, match="'softmax'"):
         Classifier(nn.Identity(), ("Mass",), InputSpec(8), output="softmax")
+
+
+def test_a_film_too_small_to_enlarge_is_refused_with_the_least_size():
+    model = wrap(nn.Sequential(nn.Flatten(), nn.Linear(64 * 64, 1)), ("a",), 64)
+    with pytest.raises(InputError, match=r"7 x 9 pixels, expected at least 8 on each side"):
+        model.predict(np.zeros((9, 7), np.float32))
+    assert model.predict(np.zeros((8, 8), np.float32))

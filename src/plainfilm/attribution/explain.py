@@ -18,18 +18,18 @@ from plainfilm.attribution.gradcam import GradCAM
 from plainfilm.attribution.method import Method
 from plainfilm.attribution.registry import method_class
 from plainfilm.errors import ModelError
-from plainfilm.models.classifier import Classifier
+from plainfilm.models.classifier import Classifier, Film, as_radiograph
 from plainfilm.radiograph import Placement, Radiograph
 
 
 def explain(
-    model: Classifier, film: Radiograph, target: str | int, method: str = "grad-cam", **settings: Any
+    model: Classifier, film: Film, target: str | int, method: str = "grad-cam", **settings: Any
 ) -> Explanation:
     """Shows where a classifier's score for one finding comes from.
 
     Args:
         model: From ``plainfilm.load`` or ``plainfilm.wrap``. It is returned as found.
-        film: From ``plainfilm.read``.
+        film: From ``plainfilm.read``, or an array ``(H, W)`` in [0, 1].
         target: A finding by name, or its index.
         method: A name that ``plainfilm list`` prints.
         **settings: Settings of the method, ``layer="features.denseblock3"`` for example.
@@ -47,7 +47,7 @@ def explain(
 
 def explain_films(
     model: Classifier,
-    films: Sequence[Radiograph],
+    films: Sequence[Film],
     target: str | int | Sequence[str | int],
     method: str = "grad-cam",
     **settings: Any,
@@ -61,20 +61,21 @@ def explain_films(
         raise ModelError(f"{len(each)} targets", f"one, or one for each of {len(films)} films", "explain")
     if not films:
         return []
+    radiographs = [as_radiograph(film) for film in films]
     indices = [model.index(name) for name in each]
     how = _build(method, model, settings)
-    images, placements = model.prepare_batch(films)
+    images, placements = model.prepare_batch(radiographs)
     start = time.perf_counter()
     maps = how.attribute(images, indices).squeeze(1)
     seconds = (time.perf_counter() - start) / len(films)
     rows = _probabilities(model, images)
-    subjects = zip(films, placements, indices, maps, rows, strict=True)
+    subjects = zip(radiographs, placements, indices, maps, rows, strict=True)
     return [_explanation(model, how, method, seconds, *subject) for subject in subjects]
 
 
 def explain_targets(
     model: Classifier,
-    film: Radiograph,
+    film: Film,
     targets: Sequence[str | int],
     method: str = "grad-cam",
     **settings: Any,
@@ -87,7 +88,8 @@ def explain_targets(
     if not indices:
         return []
     how = _build(method, model, settings)
-    image, placement = model.prepare(film)
+    radiograph = as_radiograph(film)
+    image, placement = model.prepare(radiograph)
     start = time.perf_counter()
     if isinstance(how, GradCAM):
         maps = how.all_targets(image)[0, indices]
@@ -96,7 +98,7 @@ def explain_targets(
     seconds = (time.perf_counter() - start) / len(indices)
     row = _probabilities(model, image)[0]
     return [
-        _explanation(model, how, method, seconds, film, placement, index, values, row)
+        _explanation(model, how, method, seconds, radiograph, placement, index, values, row)
         for index, values in zip(indices, maps, strict=True)
     ]
 

@@ -54,7 +54,7 @@ class Explanation:
         provenance: Versions, model and film by hash.
     """
 
-    map: np.ndarray
+    map: np.ndarray = field(repr=False)
     unit: str
     target: str
     method: str

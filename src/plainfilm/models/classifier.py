@@ -21,6 +21,9 @@ from plainfilm.radiograph import Placement, Radiograph
 Output = Literal["logit", "probability"]
 Film = Radiograph | np.ndarray
 
+LEAST_SHARE = 8
+"""A film may be enlarged so many times at most."""
+
 
 class Classifier:
     """A multi-label chest X-ray network that is asked by the names of findings.
@@ -103,10 +106,15 @@ class Classifier:
             float32 ``(1, C, S, S)`` on the network's device, and where it lies on the film.
 
         Raises:
-            InputError: for anything else.
+            InputError: for anything else, and for a film with a side shorter than an eighth of
+                the network's input.
         """
-        if not isinstance(film, Radiograph):
-            film = _radiograph(film)
+        film = as_radiograph(film)
+        least = max(2, self.spec.size // LEAST_SHARE)
+        if min(film.size) < least:
+            found = f"a film of {film.size[1]} x {film.size[0]} pixels"
+            advice = f"Enlarged to the model's {self.spec.size} pixels it would show nothing that was there."
+            raise InputError(found, f"at least {least} on each side", film.id, advice)
         placement = self.spec.placement(film.size)
         values = self.spec.scale(placement.sample(film.pixels))
         return torch.from_numpy(values)[None].to(self.device), placement
@@ -248,7 +256,14 @@ def _forward(network: nn.Module, images: Tensor) -> object:
     return functional_call(network, full, (images.float(),))
 
 
-def _radiograph(pixels: object) -> Radiograph:
+def as_radiograph(pixels: Film) -> Radiograph:
+    """A film as it is, or an array ``(H, W)`` in [0, 1] as a film.
+
+    Raises:
+        InputError: for anything else.
+    """
+    if isinstance(pixels, Radiograph):
+        return pixels
     if not isinstance(pixels, np.ndarray):
         raise InputError(
             f"a {type(pixels).__name__}", "a Radiograph or an array (H, W) in [0, 1]", "film",

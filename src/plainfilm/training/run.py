@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -109,6 +110,8 @@ def fit(task: lightning.LightningModule, recipe: Recipe, parts: Parts, out: Path
     Returns:
         Whether this is the process that writes, among those that train together.
     """
+    # Its tips and advertisements are not news of this run.
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     trainer = lightning.Trainer(
         accelerator="auto",
         devices=recipe.devices,
@@ -119,7 +122,7 @@ def fit(task: lightning.LightningModule, recipe: Recipe, parts: Parts, out: Path
         enable_checkpointing=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
-        log_every_n_steps=20,
+        log_every_n_steps=max(1, min(20, len(parts.train) // recipe.optimiser.batch_size)),
     )
     trainer.fit(task, Films(parts, recipe.optimiser.batch_size))
     return trainer.is_global_zero

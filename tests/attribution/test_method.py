@@ -107,3 +107,14 @@ def test_images_of_another_kind_are_refused(images, small):
 def test_an_output_that_is_no_score_table_is_refused():
     with pytest.raises(ModelError, match="scores of shape"):
         Gradient(nn.Conv2d(1, 2, 3)).attribute(torch.rand(1, 1, 8, 8), 0)
+
+
+def test_a_gradient_that_is_not_finite_is_never_returned():
+    class Root(nn.Module):
+        def forward(self, images):
+            return images.sqrt().flatten(1).sum(1, keepdim=True)
+
+    images = torch.rand(1, 1, 4, 4)
+    images[0, 0, 1, 1] = 0
+    with pytest.raises(NumericError, match="1 values of a map that are NaN or infinite"):
+        Gradient(Root()).attribute(images, 0)

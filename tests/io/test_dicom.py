@@ -120,6 +120,21 @@ def test_a_negative_and_its_positive_twin_give_equal_pixels(
     np.testing.assert_allclose(negative.pixels, positive.pixels, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "polarity",
+    [
+        {"PhotometricInterpretation": "MONOCHROME1"},
+        {"PresentationLUTShape": "INVERSE"},
+        {"PhotometricInterpretation": "MONOCHROME1", "PresentationLUTShape": "INVERSE"},
+    ],
+)
+def test_each_way_of_saying_negative_inverts_exactly_once(
+    write_dicom: Callable[..., Path], ramp: np.ndarray, polarity: dict[str, str]
+) -> None:
+    positive = read(write_dicom(ramp, 12))
+    np.testing.assert_allclose(read(write_dicom(ramp, 12, **polarity)).pixels, 1 - positive.pixels, atol=1e-6)
+
+
 def test_three_equal_channels_collapse_and_colour_is_refused(write_dicom: Callable[..., Path]) -> None:
     grey = np.arange(64, dtype=np.uint8).reshape(8, 8)
     np.testing.assert_allclose(read(write_dicom(np.stack([grey] * 3, -1))).pixels, grey / 255, atol=1e-7)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from plainfilm.cli.films import Quarantine, film_ids, open_output, write_csv
+from plainfilm.cli.films import Quarantine, film_ids, open_output, open_results, write_csv
 from plainfilm.cli.options import OnError
 from plainfilm.errors import InputError, ResourceError
 from plainfilm.io.atomic import part_of
@@ -63,3 +63,14 @@ def test_no_name_becomes_a_formula(tmp_path, name):
 def test_undefined_numbers_are_empty_cells(tmp_path):
     write_csv(tmp_path / "t.csv", ("id", "x", "n"), [("a", float("nan"), 3), ("b", 0.1234567, 4)])
     assert (tmp_path / "t.csv").read_text() == "id,x,n\na,,3\nb,0.123457,4\n"
+
+
+def test_an_earlier_run_leaves_nothing_in_the_results_and_other_files_stay(tmp_path):
+    (tmp_path / "maps" / "film").mkdir(parents=True)
+    ours = [tmp_path / name for name in ("index.html", "excluded.csv", "maps/film/mass-gradient.npz")]
+    theirs = [tmp_path / name for name in ("notes.csv", "maps/film/notes.txt")]
+    for path in (*ours, *theirs):
+        path.write_text("old")
+    open_results(tmp_path)
+    assert not any(path.exists() for path in ours)
+    assert all(path.exists() for path in theirs)

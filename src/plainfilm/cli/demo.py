@@ -10,7 +10,7 @@ import typer
 
 from plainfilm.cli.console import command_line, print_table, progress, say
 from plainfilm.cli.explain import save_scores, show_scores
-from plainfilm.cli.films import open_output
+from plainfilm.cli.films import open_results
 from plainfilm.cli.options import Device, Model, OnDevice
 from plainfilm.cli.predict import load_model, save_predictions
 from plainfilm.errors import InputError, ModelError
@@ -47,7 +47,7 @@ def demo(
     device: OnDevice = Device.AUTO,
 ) -> None:
     """Render radiographs with known findings, classify and explain them, and test the maps."""
-    open_output(out)
+    open_results(out)
     # Here, because help must not wait for torch.
     from plainfilm.datasets.phantom import Phantom
     from plainfilm.reports.collector import Collector

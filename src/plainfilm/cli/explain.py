@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from plainfilm.cli.console import command_line, print_json, print_table, say
-from plainfilm.cli.films import Quarantine, film_ids, for_each_film, open_output, write_csv
+from plainfilm.cli.films import Quarantine, film_ids, for_each_film, open_results, write_csv
 from plainfilm.cli.options import AsJson, Device, ErrorPolicy, Films, MaxExcluded, Model, OnDevice, OnError
 from plainfilm.cli.predict import as_record, load_model, save_predictions, say_caution
 from plainfilm.errors import InputError, ModelError
@@ -47,7 +47,7 @@ def explain(
     max_excluded: MaxExcluded = 0.05,
 ) -> None:
     """Draw what the score of a finding rests on, and score the maps where boxes are known."""
-    open_output(out)
+    open_results(out)
     # Here, because help must not wait for torch.
     from plainfilm.datasets.boxes import BoxTable, film_key, read_boxes
     from plainfilm.io.scan import find_films

@@ -21,6 +21,17 @@ if TYPE_CHECKING:
 
 FINISHED_WITH_EXCLUSIONS = 6
 
+RESULTS = (
+    "index.html",
+    "predictions.csv",
+    "localisation.csv",
+    "excluded.csv",
+    "contact_sheet.png",
+    "maps/*/*.npz",
+    "maps/*/*.png",
+)
+"""What the verbs write into a folder for results."""
+
 FORMULA = ("=", "+", "-", "@")
 """What a cell begins with that a spreadsheet would compute."""
 
@@ -78,6 +89,18 @@ def open_output(out: Path) -> Path:
         raise ResourceError(reason, "a folder inside one that can be written", str(out)) from error
     check_output_folder(out)
     sweep(out)
+    return out
+
+
+def open_results(out: Path) -> Path:
+    """``open_output``, without the results of an earlier run: two runs must not mix in one folder.
+
+    Only files of our own names are removed.
+    """
+    open_output(out)
+    for pattern in RESULTS:
+        for path in out.glob(pattern):
+            path.unlink()
     return out
 
 

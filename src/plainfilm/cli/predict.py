@@ -10,7 +10,7 @@ import typer
 
 import plainfilm as pf
 from plainfilm.cli.console import command_line, print_json, print_table, say
-from plainfilm.cli.films import Quarantine, for_each_film, open_output, write_csv
+from plainfilm.cli.films import Quarantine, for_each_film, open_results, write_csv
 from plainfilm.cli.options import AsJson, Device, ErrorPolicy, Films, MaxExcluded, Model, OnDevice, OnError
 from plainfilm.errors import ResourceError
 
@@ -34,7 +34,7 @@ def predict(
 ) -> None:
     """Print the probability of each finding in each film."""
     if out:
-        open_output(out)
+        open_results(out)
     # Here, because help must not wait for torch.
     from plainfilm.io.scan import find_films
     from plainfilm.reports.collector import Collector

@@ -199,6 +199,8 @@ def in_chunks(
 
     The first image goes alone and is measured; its result is kept.
     """
+    if len(images) == 1:
+        return run(images, targets)
     results: list[Tensor] = []
     size = images_within(memory, lambda: results.append(run(images[:1], targets[:1])))
     for start in range(1, len(images), size):

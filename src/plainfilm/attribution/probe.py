@@ -57,16 +57,15 @@ class _Snapshot:
     """What a network looks like from outside, to be put back."""
 
     def __init__(self, network: nn.Module) -> None:
-        self.modes = [(module, module.training) for module in network.modules()]
+        modules = list(network.modules())
+        self.modes = [(module, module.training) for module in modules]
         self.hooks: list[tuple[dict[int, Any], dict[int, Any]]] = [
-            (hooks, dict(hooks))
-            for module in network.modules()
-            for hooks in (getattr(module, name) for name in _HOOKS)
+            (hooks, dict(hooks)) for module in modules for hooks in (getattr(module, name) for name in _HOOKS)
         ]
         self.parameters = {p: (p.data, p.requires_grad, p.grad) for p in network.parameters()}
         self.buffers = {b: (b.data, b.data.clone()) for b in network.buffers()}
         # A forward pass may put a new tensor in a buffer's place.
-        self.places = [(m._buffers, dict(m._buffers)) for m in network.modules()]
+        self.places = [(m._buffers, dict(m._buffers)) for m in modules]
 
     def restore(self) -> None:
         for module, training in self.modes:

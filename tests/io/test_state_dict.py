@@ -146,6 +146,16 @@ def test_a_flipped_bit_in_a_tensor_is_found_by_the_check_sum(tmp_path, sentinel)
         assert_refused(path, sentinel, "check sum")
 
 
+def test_an_archive_damaged_to_span_disks_is_refused(tmp_path, network):
+    path = saved(tmp_path / "a.pt", network.state_dict())
+    blob = bytearray(path.read_bytes())
+    # The number of disks in the locator of the 64-bit end record.
+    blob[blob.index(b"PK\x06\x07") + 16] = 3
+    path.write_bytes(blob)
+    with pytest.raises(ArtifactError):
+        read_state_dict(path)
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
 @given(data=st.data())
 def test_damage_is_harmless_or_an_artifact_error(tmp_path, network, data):

@@ -77,7 +77,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
 
 def _check_archive(blob: bytes, where: str) -> None:
     # A zip file may begin with anything, here perhaps with a pickle that PyTorch would read instead.
-    if not (blob.startswith(ZIP_START) and zipfile.is_zipfile(io.BytesIO(blob))):
+    if not (blob.startswith(ZIP_START) and _is_archive(blob)):
         raise ArtifactError(_describe(blob), "a zip archive written by torch.save", where, ADVICE)
     try:
         with zipfile.ZipFile(io.BytesIO(blob)) as archive:
@@ -90,6 +90,13 @@ def _check_archive(blob: bytes, where: str) -> None:
     if foreign:
         named = ", ".join(repr(name[:80]) for name in dict.fromkeys(foreign[:3]))
         raise ArtifactError(f"a pickle that builds {named}", "plain tensors", where, ADVICE)
+
+
+def _is_archive(blob: bytes) -> bool:
+    try:
+        return zipfile.is_zipfile(io.BytesIO(blob))
+    except zipfile.BadZipFile:  # an archive in several parts, or one damaged to look like it
+        return False
 
 
 def _checked_pickles(archive: zipfile.ZipFile, size: int, where: str) -> list[bytes]:

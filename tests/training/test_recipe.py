@@ -46,6 +46,7 @@ def test_settings_can_be_changed(recipe):
         ("loss=[", r"'\[' for loss"),
         ("epochs", "key=value"),
         ("name.x=1", "name holds a value"),
+        ("name=2026-13-45", "a value in YAML"),
     ],
 )
 def test_what_nobody_reads_is_refused(recipe, change, message):

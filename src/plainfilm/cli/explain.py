@@ -131,11 +131,11 @@ def with_settings(names: Sequence[str], pairs: Sequence[str]) -> dict[str, dict[
 
 
 def _value(pair: str, text: str) -> Any:
-    import yaml
+    from plainfilm.io.setting import setting_value
 
     try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as error:
+        return setting_value(text)
+    except ValueError as error:
         raise ModelError(f"{pair!r}", "a number, a word or another value of YAML", "--set") from error
 
 

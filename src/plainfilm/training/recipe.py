@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from plainfilm.errors import InputError
+from plainfilm.io.setting import setting_value
 
 
 class _Strict(BaseModel):
@@ -137,6 +138,6 @@ def _apply(content: dict[str, Any], change: str) -> None:
         if not isinstance(content, dict):
             raise InputError(f"{path}: {parent} holds a value", "a group of settings", "--set")
     try:
-        content[last] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
+        content[last] = setting_value(value)
+    except ValueError as error:
         raise InputError(f"{value!r} for {path}", "a value in YAML", "--set") from error

@@ -28,6 +28,8 @@ class Study:
         causes: Finding name to the pixels that the finding changed, where they differ
             from ``masks``; known for rendered films alone.
         patient: An opaque patient id, for splits.
+        scores: Name to a number that a reader gave, "Brixia" for instance.
+        attributes: What subgroups are made of: "view", "sex", "age", "device", "split".
     """
 
     radiograph: Radiograph
@@ -38,6 +40,8 @@ class Study:
     lungs: np.ndarray | None = None
     causes: Mapping[str, np.ndarray] = field(default_factory=dict)
     patient: str | None = None
+    scores: Mapping[str, float] = field(default_factory=dict)
+    attributes: Mapping[str, str | float] = field(default_factory=dict)
 
     @property
     def present(self) -> tuple[str, ...]:

@@ -1,0 +1,283 @@
+"""The table of a data set: films, findings, patients and what experts drew."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from functools import cached_property
+from math import isnan
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from plainfilm.datasets.annotations import COLUMNS, annotation_table, boxes_on, masks_on
+from plainfilm.datasets.study import Study
+from plainfilm.errors import ArtifactError, InputError, LabelError
+from plainfilm.findings import LUNGS
+from plainfilm.io.atomic import write_text
+from plainfilm.io.folder import atomic_folder
+from plainfilm.io.read import read
+
+TEXT = ("film", "path", "patient", "study", "view", "sex", "device", "split", "sha256")
+NUMBERS = ("age", "height", "width")
+SPLITS = ("train", "validation", "test")
+FINDING, SCORE = "finding:", "score:"
+ZONES = "ABCDEF"
+UNCERTAIN = -1.0
+
+Policy = Literal["ignore", "zero", "one", "soft"]
+POLICIES: Mapping[str, float] = {"ignore": np.nan, "zero": 0.0, "one": 1.0, "soft": 0.5}
+"""What becomes of a finding that a report mentions with doubt."""
+
+VERSION = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Manifest:
+    """A data set: one row a film, and one row a shape that was drawn on a film.
+
+    Ids are text: ``00123`` and ``NA`` stay what they are.
+
+    Attributes:
+        name: What the data set is called.
+        root: The folder from which ``path`` counts.
+        films: Columns ``film`` (unique), ``path`` (with "/"; "" where the file is not here), ``patient``,
+            ``study``, ``view`` ("PA", "AP", "LATERAL" or ""), ``sex`` ("F", "M" or ""), ``age`` in years,
+            ``device``, ``split`` ("train", "validation", "test" or ""), ``sha256``, ``height`` and ``width``
+            (after a check; NaN before), ``finding:NAME`` (1, 0, -1 uncertain, NaN unknown) and
+            ``score:NAME``.
+        annotations: Columns of ``plainfilm.datasets.annotations.COLUMNS``.
+        uncertain: What -1 becomes, by finding; "ignore" (NaN) where nothing is said.
+
+    Raises:
+        LabelError: for missing columns, an id that occurs twice, values that no column may hold, or an
+            unknown policy.
+    """
+
+    name: str
+    root: Path
+    films: pd.DataFrame = field(repr=False)
+    annotations: pd.DataFrame = field(default_factory=annotation_table, repr=False)
+    uncertain: Mapping[str, Policy] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "films", _completed(self.films, self.name))
+        _check_annotations(self.annotations, self.name)
+        _check_policies(self.uncertain, self.findings, self.name)
+
+    def __len__(self) -> int:
+        return len(self.films)
+
+    def __getitem__(self, index: int) -> Study:
+        """The study of one film, which is read from its file.
+
+        Raises:
+            InputError: for a film that is not here or cannot be read, or an annotation of another shape.
+        """
+        row = self.films.iloc[index]
+        film = replace(read(self.path(index)), id=row["film"])
+        shapes = self._shapes.get(row["film"], self.annotations.iloc[:0])
+        masks = masks_on(shapes, film.size, self.root)
+        given = {name: float(row[SCORE + name]) for name in self.scores}
+        scores = {name: value for name, value in given.items() if not isnan(value)}
+        zones = np.array([scores[zone] for zone in ZONES]) if scores.keys() >= set(ZONES) else None
+        return Study(
+            radiograph=replace(film, view=film.view or row["view"] or None),
+            findings=dict(zip(self.findings, self.labels()[index].tolist(), strict=True)),
+            lungs=masks.pop(LUNGS, None),
+            masks=masks,
+            boxes=boxes_on(shapes, film.size),
+            zones=zones,
+            patient=row["patient"],
+            scores=scores,
+            attributes={name: row[name] for name in ("view", "sex", "age", "device", "split")},
+        )
+
+    @cached_property
+    def findings(self) -> tuple[str, ...]:
+        """Names of the findings."""
+        return tuple(c.removeprefix(FINDING) for c in self.films if c.startswith(FINDING))
+
+    @cached_property
+    def scores(self) -> tuple[str, ...]:
+        """Names of the scores."""
+        return tuple(c.removeprefix(SCORE) for c in self.films if c.startswith(SCORE))
+
+    @property
+    def patients(self) -> tuple[str, ...]:
+        """The patient of each film."""
+        return tuple(self.films["patient"])
+
+    def labels(self, findings: Sequence[str] | None = None) -> np.ndarray:
+        """Findings of all films, uncertain ones decided by the policy: float32 ``(N, K)``; 1, 0 or NaN.
+
+        Raises:
+            LabelError: for a finding that the data set does not know, with close matches.
+        """
+        wanted = self.findings if findings is None else tuple(findings)
+        return np.stack([self._column(name) for name in wanted], 1) if wanted else np.empty((len(self), 0))
+
+    def path(self, index: int) -> Path:
+        """The file of a film.
+
+        Raises:
+            InputError: where it is not on this disk.
+        """
+        row = self.films.iloc[index]
+        if not row["path"]:
+            raise InputError(
+                "a film without a file", "a film that is here", row["film"], "See Manifest.here()."
+            )
+        return self.root / row["path"]
+
+    def select(self, rows: np.ndarray | pd.Series) -> Manifest:
+        """The films at these positions, or where a bool array says so, with their annotations."""
+        films = self.films.iloc[np.flatnonzero(rows) if np.asarray(rows).dtype == bool else np.asarray(rows)]
+        kept = self.annotations[self.annotations["film"].isin(films["film"])]
+        return replace(self, films=films.reset_index(drop=True), annotations=kept.reset_index(drop=True))
+
+    def here(self) -> Manifest:
+        """The films whose file is on this disk.
+
+        Raises:
+            InputError: where there is none.
+        """
+        found = np.array([bool(path) and (self.root / path).is_file() for path in self.films["path"]], bool)
+        if not found.any():
+            raise InputError("none of the films", f"{len(self)} files", str(self.root))
+        return self.select(found)
+
+    def fingerprint(self) -> str:
+        """A hash of the table, the annotations and the policy; of films by name alone (``film_keys``)."""
+        found = hashlib.blake2b(repr((self.name, sorted(self.uncertain.items()))).encode(), digest_size=16)
+        for table in (self.films, self.annotations):
+            found.update(table.to_csv(index=False).encode())
+        return found.hexdigest()
+
+    def save(self, folder: str | Path) -> Path:
+        """Writes ``films.parquet``, ``annotations.parquet`` and ``manifest.json`` into a new folder.
+
+        Raises:
+            ResourceError: where the folder exists or cannot be written.
+        """
+        folder = Path(folder)
+        with atomic_folder(folder) as part:
+            self.films.to_parquet(part / "films.parquet", index=False)
+            self.annotations.to_parquet(part / "annotations.parquet", index=False)
+            facts = {
+                "version": VERSION, "name": self.name, "root": os.path.relpath(self.root, folder),
+                "uncertain": dict(self.uncertain), "films": len(self), "fingerprint": self.fingerprint(),
+            }  # fmt: skip
+            write_text(part / "manifest.json", json.dumps(facts, indent=2))
+        return folder
+
+    @classmethod
+    def load(cls, folder: str | Path, root: str | Path | None = None) -> Manifest:
+        """Opens a folder that ``save`` wrote.
+
+        Args:
+            folder: The folder.
+            root: Where the films lie now, if they moved.
+
+        Raises:
+            ArtifactError: for a folder that is incomplete, changed by hand, or of another version.
+        """
+        folder = Path(folder)
+        try:
+            facts = json.loads((folder / "manifest.json").read_text())
+            if facts["version"] != VERSION:
+                raise ArtifactError(f"version {facts['version']}", f"version {VERSION}", folder.name)
+            films, annotations = (
+                pd.read_parquet(folder / f"{name}.parquet") for name in ("films", "annotations")
+            )
+            place = Path(root or os.path.normpath(folder / facts["root"]))
+            found = cls(facts["name"], place, films, annotations, facts["uncertain"])
+        except (OSError, ValueError, KeyError, LabelError) as error:
+            raise ArtifactError(f"{error}", "a manifest", folder.name, "Build it again.") from error
+        if found.fingerprint() != facts["fingerprint"]:
+            raise ArtifactError(
+                "tables that were changed", "those of its manifest.json", folder.name, "Build it again."
+            )
+        return found
+
+    def _column(self, name: str) -> np.ndarray:
+        if name not in self.findings:
+            close = get_close_matches(name.strip(), self.findings, n=3)
+            advice = f"Did you mean {' or '.join(map(repr, close))}?" if close else ""
+            raise LabelError(f"finding {name!r}", f"one of {', '.join(self.findings)}", self.name, advice)
+        values = self.films[FINDING + name].to_numpy(np.float32)
+        decided = POLICIES[self.uncertain.get(name, "ignore")]
+        return np.where(values == UNCERTAIN, np.float32(decided), values)
+
+    @cached_property
+    def _shapes(self) -> dict[str, pd.DataFrame]:
+        return dict(iter(self.annotations.groupby("film")))
+
+
+def _completed(films: pd.DataFrame, name: str) -> pd.DataFrame:
+    """The table with every column, in order and of its type."""
+    if "film" not in films:
+        raise LabelError(f"the columns {', '.join(films)}", "a column 'film'", name)
+    twice = films["film"][films["film"].duplicated()]
+    if len(twice):
+        raise LabelError(f"{len(twice)} ids that occur twice, such as {twice.iloc[0]}", "unique ids", name)
+    columns = {c: films.get(c, pd.Series("", films.index)).fillna("").astype(str) for c in TEXT}
+    columns |= {c: films.get(c, pd.Series(np.nan, films.index)).astype("float64") for c in NUMBERS}
+    labels = [c for c in films if c.startswith((FINDING, SCORE))]
+    unknown = [c for c in films if c not in (*TEXT, *NUMBERS, *labels)]
+    if unknown:
+        raise LabelError(
+            f"column {unknown[0]!r}", f"{', '.join((*TEXT, *NUMBERS))}, finding:*, score:*", name
+        )
+    columns |= {c: films[c].astype("float32") for c in labels}
+    whole = pd.DataFrame(columns)
+    whole["patient"] = whole["patient"].where(whole["patient"] != "", whole["film"])
+    for column in labels:
+        if column.startswith(FINDING):
+            check_labels(whole[column], (1.0, 0.0, UNCERTAIN), f"{name}, {column.removeprefix(FINDING)}")
+    _check_words(whole["split"], ("", *SPLITS), f"{name}, split")
+    return whole
+
+
+def check_labels(values: pd.Series, allowed: Sequence[float], where: str) -> None:
+    """Refuses values other than these and NaN.
+
+    Raises:
+        LabelError: with the values and how often they occur.
+    """
+    wrong = values[~(values.isin(allowed) | values.isna())]
+    if len(wrong):
+        counts = ", ".join(
+            f"{value:g} ({count} times)" for value, count in wrong.value_counts().head(5).items()
+        )
+        raise LabelError(
+            f"the values {counts}", f"{', '.join(f'{value:g}' for value in allowed)} or empty", where
+        )
+
+
+def _check_words(values: pd.Series, allowed: Sequence[str], where: str) -> None:
+    wrong = values[~values.isin(allowed)]
+    if len(wrong):
+        raise LabelError(f"{wrong.iloc[0]!r}", f"one of {', '.join(map(repr, allowed))}", where)
+
+
+def _check_annotations(annotations: pd.DataFrame, name: str) -> None:
+    missing = [column for column in COLUMNS if column not in annotations]
+    if missing:
+        raise LabelError(
+            f"no column {missing[0]!r}", f"the columns {', '.join(COLUMNS)}", f"annotations of {name}"
+        )
+
+
+def _check_policies(policies: Mapping[str, str], findings: Sequence[str], name: str) -> None:
+    for finding, policy in policies.items():
+        if policy not in POLICIES:
+            raise LabelError(f"policy {policy!r} for {finding}", f"one of {', '.join(POLICIES)}", name)
+        if finding not in findings:
+            raise LabelError(f"a policy for {finding!r}", f"one of {', '.join(findings)}", name)

@@ -76,7 +76,7 @@ def test_each_finding_is_explained_about_equally_often():
     assert set(times) == set(EXPLAINED)
     assert min(times.values()) >= 3
     assert max(times.values()) <= 6
-    assert all(phantom.labels(k)[name] for k, names in chosen.items() for name in names)
+    assert all(phantom.content(k).labels[name] for k, names in chosen.items() for name in names)
 
 
 def test_fewer_films_with_findings_than_asked_for_are_all_taken():

@@ -93,7 +93,7 @@ def choose_studies(
 
     Only the labels are looked at, never a picture or a prediction.
     """
-    present = {k: [n for n in findings if phantom.labels(k)[n]] for k in range(len(phantom))}
+    present = {k: [n for n in findings if phantom.content(k).labels[n]] for k in range(len(phantom))}
     times = dict.fromkeys(findings, 0)
     chosen: dict[int, tuple[str, ...]] = {}
     while len(chosen) < min(count, sum(map(bool, present.values()))):

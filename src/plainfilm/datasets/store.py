@@ -1,18 +1,27 @@
-"""Films on one size, decoded or rendered once, read by memory map."""
+"""Films on one size, decoded or rendered once and read by memory map.
+
+What is kept is known by its content, so nothing in the cache can be stale: a film that is
+replaced, an outline that is redrawn or another version of the reader is another key. Any
+number of processes may read and add at the same time; shards are whole or absent.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import cache as once
 from multiprocessing import get_context
 from pathlib import Path
 from typing import ClassVar, Protocol
 
 import numpy as np
+import PIL
 
+import plainfilm
 from plainfilm.datasets.study import Study
 from plainfilm.errors import ArtifactError
 from plainfilm.io.folder import atomic_folder
@@ -26,61 +35,64 @@ class Studies(Protocol):
 
     def __getitem__(self, index: int, /) -> Study: ...
 
-    def fingerprint(self) -> str:
-        """A text that changes with the settings, the films or what is known about them."""
+    @property
+    def patients(self) -> Sequence[str]:
+        """The patient of each film."""
+        ...
+
+    def labels(self, findings: Sequence[str]) -> np.ndarray:
+        """Findings of all films, float32 ``(N, K)``: 1, 0 or NaN."""
+        ...
+
+    def film_keys(self, cache: Path | None) -> Sequence[str]:
+        """A text for each film that changes with its pixels and its lungs; ``cache`` may remember hashes."""
         ...
 
 
-Row = tuple[np.ndarray, np.ndarray, np.ndarray, str]
-"""Image, packed lungs, labels and patient of one film."""
+Row = tuple[np.ndarray, np.ndarray]
+"""Image and packed lungs of one film."""
 
 FEW = 64
 """Films below which no other process is started."""
 
+SHARD = 512
+"""Films a shard: what an interrupted preparation loses at most."""
+
 
 @dataclass(frozen=True, eq=False)
 class FilmStore:
-    """A folder of arrays, one row a film.
+    """The films of a data set on one size.
 
     Attributes:
-        images: uint8 ``(N, S, S)``.
+        places: Shard and row of each film, ``(N, 2)``.
+        shards: Images, uint8 ``(n, S, S)``, and lungs, bit-packed ``(n, S, ceil(S / 8))``, 0 where unknown.
         labels: float32 ``(N, K)``; 1, 0 or NaN.
-        lungs: bool lung masks, bit-packed ``(N, S, ceil(S / 8))``; all 0 where unknown.
         targets: The K findings.
         patients: N patient ids.
     """
 
-    images: np.ndarray
+    places: np.ndarray
+    shards: tuple[Row, ...]
     labels: np.ndarray
-    lungs: np.ndarray
     targets: tuple[str, ...]
     patients: tuple[str, ...]
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.places)
 
-    def lung_mask(self, index: int) -> np.ndarray:
-        """bool ``(S, S)``."""
-        return np.unpackbits(self.lungs[index], axis=-1, count=self.images.shape[2]).astype(bool)
+    @property
+    def size(self) -> int:
+        """Side of the films in pixels."""
+        return self.shards[0][0].shape[1]
 
-    @classmethod
-    def open(cls, folder: Path) -> FilmStore:
-        """Opens a store without reading its films.
+    def take(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Images of these films, uint8 ``(n, S, S)``."""
+        return np.stack([self.shards[shard][0][row] for shard, row in self.places[rows]])
 
-        Raises:
-            ArtifactError: where it is incomplete.
-        """
-        try:
-            meta = json.loads((folder / "store.json").read_text())
-            images, labels, lungs = (
-                np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-                for name in ("images", "labels", "lungs")
-            )
-            return cls(images, labels, lungs, tuple(meta["targets"]), tuple(meta["patients"]))
-        except (OSError, ValueError, KeyError) as error:
-            raise ArtifactError(
-                f"{error}", "a film store", folder.name, "Delete the folder; it is made again."
-            ) from error
+    def lung_masks(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Lungs of these films, bool ``(n, S, S)``."""
+        packed = np.stack([self.shards[shard][1][row] for shard, row in self.places[rows]])
+        return np.unpackbits(packed, axis=-1, count=self.size).astype(bool)
 
 
 def store_of(
@@ -92,57 +104,105 @@ def store_of(
     workers: int = 2,
     progress: Callable[[int], None] = lambda done: None,
 ) -> FilmStore:
-    """The store of these films: opened where the cache holds it, made where it does not.
+    """The films on one size: read from the cache, where those that it lacks are put first.
+
+    Pixels are rounded to 8 bits; the numbers are the same whether a film was in the cache or not.
 
     Args:
         studies: The films and what is known about them.
         targets: Findings to keep.
         size: Side of the stored films in pixels.
-        cache: Folder of stores.
+        cache: A folder that any number of data sets and processes share.
         fit: How a film is brought to a square, as in ``Placement.fit``.
         workers: Processes.
         progress: Called with the number of films that are done.
+
+    Raises:
+        InputError: for a film that cannot be read.
+        ResourceError: where the cache cannot be written.
+        ArtifactError: for a shard that was damaged.
     """
-    folder = cache / f"films-{_key(studies, tuple(targets), size, fit)}"
-    if not (folder / "store.json").exists():
-        with atomic_folder(folder) as part:
-            _write(part, studies, tuple(targets), size, fit, workers, progress)
-    return FilmStore.open(folder)
+    keys = list(studies.film_keys(cache))
+    pool = cache / f"films-{size}-{fit}-{reader_version()}"
+    places = _places(pool)
+    missing = {key: index for index, key in enumerate(keys) if key not in places}
+    there = len(keys) - len(missing)
+    progress(there)
+    _add(pool, missing, _Row(studies, size, fit), workers, lambda done: progress(there + done))
+    places = _places(pool) if missing else places
+    names = {name: k for k, name in enumerate(sorted({places[key][0] for key in keys}))}
+    return FilmStore(
+        np.array([(names[places[key][0]], places[key][1]) for key in keys], np.int64).reshape(-1, 2),
+        tuple(_open(pool / name) for name in names),
+        studies.labels(targets),
+        tuple(targets),
+        tuple(studies.patients),
+    )
 
 
-def _key(studies: Studies, targets: tuple[str, ...], size: int, fit: str) -> str:
-    """A name for these films as they are today."""
-    settings = repr((studies.fingerprint(), targets, size, fit))
-    return hashlib.blake2b(settings.encode(), digest_size=8).hexdigest()
+@once
+def reader_version() -> str:
+    """A text that changes with the code that turns files into pixels, and with the library that resizes."""
+    package = Path(plainfilm.__file__).parent
+    found = hashlib.blake2b(PIL.__version__.encode(), digest_size=4)
+    for path in (*sorted((package / "io").glob("*.py")), package / "radiograph.py", Path(__file__)):
+        found.update(path.read_bytes())
+    return found.hexdigest()
 
 
-def _write(
-    folder: Path, studies: Studies, targets: tuple[str, ...], size: int, fit: str, workers: int,
-    progress: Callable[[int], None],
-) -> None:  # fmt: skip
-    count = len(studies)
-    images = np.lib.format.open_memmap(folder / "images.npy", "w+", np.uint8, (count, size, size))
-    lungs = np.lib.format.open_memmap(folder / "lungs.npy", "w+", np.uint8, (count, size, (size + 7) // 8))
-    labels, patients = np.empty((count, len(targets)), np.float32), []
-    rows = _rows(_Row(studies, targets, size, fit), count, workers)
-    for index, (image, lung, label, patient) in enumerate(rows):
-        images[index], lungs[index], labels[index] = image, lung, label
-        patients.append(patient)
-        progress(index + 1)
-    images.flush()
-    lungs.flush()
-    np.save(folder / "labels.npy", labels)
-    meta = {"targets": targets, "patients": patients, "data": repr(studies), "fit": fit}
-    (folder / "store.json").write_text(json.dumps(meta))
+def _places(pool: Path) -> dict[str, tuple[str, int]]:
+    """Key to the shard that holds the film, and its row there."""
+    found: dict[str, tuple[str, int]] = {}
+    for path in sorted(pool.glob("shard-*/keys.json")):
+        try:
+            keys = json.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            raise _damaged(path.parent, error) from error
+        found |= {key: (path.parent.name, row) for row, key in enumerate(keys)}
+    return found
 
 
-def _rows(row: _Row, count: int, workers: int) -> Iterator[Row]:
+def _open(shard: Path) -> Row:
+    try:
+        images, lungs = (
+            np.load(shard / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ("images", "lungs")
+        )
+    except (OSError, ValueError) as error:
+        raise _damaged(shard, error) from error
+    return images, lungs
+
+
+def _damaged(shard: Path, error: Exception) -> ArtifactError:
+    return ArtifactError(f"{error}", "a shard of films", str(shard), "Delete the folder; it is made again.")
+
+
+def _add(
+    pool: Path, missing: Mapping[str, int], row: _Row, workers: int, progress: Callable[[int], None]
+) -> None:
+    """Decodes films and puts them into the pool, shard by shard."""
+    keys, rows = list(missing), _rows(row, list(missing.values()), workers)
+    for start in range(0, len(keys), SHARD):
+        part = keys[start : start + SHARD]
+        with atomic_folder(pool / f"shard-{secrets.token_hex(8)}") as folder:
+            shape = (len(part), row.size)
+            images = np.lib.format.open_memmap(folder / "images.npy", "w+", np.uint8, (*shape, row.size))
+            packed = (*shape, (row.size + 7) // 8)
+            lungs = np.lib.format.open_memmap(folder / "lungs.npy", "w+", np.uint8, packed)
+            for k, (image, lung) in zip(range(len(part)), rows, strict=False):
+                images[k], lungs[k] = image, lung
+                progress(start + k + 1)
+            images.flush()
+            lungs.flush()
+            (folder / "keys.json").write_text(json.dumps(part))
+
+
+def _rows(row: _Row, indices: Sequence[int], workers: int) -> Iterator[Row]:
     # A process takes a second or two to start, more than a few films take.
-    if workers == 1 or count < FEW:
-        yield from map(row, range(count))
+    if workers == 1 or len(indices) < FEW:
+        yield from map(row, indices)
         return
     with ProcessPoolExecutor(workers, get_context("spawn"), _Worker.start, (row,)) as pool:
-        yield from pool.map(_Worker.run, range(count), chunksize=16)
+        yield from pool.map(_Worker.run, indices, chunksize=16)
 
 
 @dataclass(frozen=True)
@@ -150,7 +210,6 @@ class _Row:
     """Makes one row of a store, in a process of its own."""
 
     studies: Studies
-    targets: tuple[str, ...]
     size: int
     fit: str
 
@@ -163,8 +222,7 @@ class _Row:
             if study.lungs is None
             else placement.sample_mask(study.lungs)
         )
-        labels = np.array([study.findings.get(name, np.nan) for name in self.targets], np.float32)
-        return image, np.packbits(lungs, axis=-1), labels, study.patient or study.radiograph.id
+        return image, np.packbits(lungs, axis=-1)
 
 
 class _Worker:

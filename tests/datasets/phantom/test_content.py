@@ -12,7 +12,7 @@ MANY = 4000
 
 
 def labels_of(phantom: Phantom) -> np.ndarray:
-    return np.array([list(phantom.labels(k).values()) for k in range(phantom.n)])
+    return np.array([list(phantom.content(k).labels.values()) for k in range(phantom.n)])
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def plain() -> Phantom:
 
 
 def test_labels_name_every_finding_with_zero_or_one(plain: Phantom) -> None:
-    labels = plain.labels(5)
+    labels = plain.content(5).labels
     assert tuple(labels) == ALL
     assert set(labels.values()) <= {0.0, 1.0}
 
@@ -57,7 +57,7 @@ def test_being_ill_has_nothing_to_do_with_how_the_film_was_taken(plain: Phantom)
 @pytest.mark.parametrize("correlation", [-0.5, 0.0, 0.9, 1.0])
 def test_a_shortcut_has_the_correlation_it_names(correlation: float) -> None:
     phantom = Phantom(MANY, seed=1, shortcut=Shortcut(correlation=correlation))
-    labels = [phantom.labels(k) for k in range(phantom.n)]
+    labels = [phantom.content(k).labels for k in range(phantom.n)]
     finding = np.array([row["Pneumothorax"] for row in labels])
     device = np.array([row[SUPPORT_DEVICES] for row in labels])
     assert np.corrcoef(finding, device)[0, 1] == pytest.approx(correlation, abs=0.04)
@@ -97,7 +97,7 @@ def test_an_index_outside_the_data_set_is_refused() -> None:
     assert len(phantom) == 3
     for index in (-1, 3):
         with pytest.raises(IndexError, match=r"data set of 3"):
-            phantom.labels(index)
+            phantom.content(index)
 
 
 def test_every_device_can_be_asked_for() -> None:

@@ -24,7 +24,7 @@ def test_a_study_holds_a_film_with_its_truth(phantom: Phantom) -> None:
         assert pixels.dtype == np.float32
         assert 0 <= pixels.min() < 0.3 < pixels.max() <= 1
         assert tuple(study.findings) == ALL
-        assert study.findings == phantom.labels(index)
+        assert study.findings == phantom.content(index).labels
         assert set(study.masks) == set(study.present)
         assert all(mask.dtype == bool and mask.any() for mask in study.masks.values())
         assert study.zones.shape == (6,)

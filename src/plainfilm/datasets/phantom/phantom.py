@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -26,7 +27,7 @@ from plainfilm.datasets.phantom.scene import Scene, draw_side
 from plainfilm.datasets.phantom.zones import severities
 from plainfilm.datasets.study import Study
 from plainfilm.errors import InputError
-from plainfilm.findings import NIH, SUPPORT_DEVICES
+from plainfilm.findings import ALL, NIH, SUPPORT_DEVICES
 from plainfilm.radiograph import Radiograph
 
 # Streams of random numbers of one study, beside those of the patient and of each finding.
@@ -75,16 +76,24 @@ class Phantom:
     def __iter__(self) -> Iterator[Study]:
         return map(self.study, range(self.n))
 
-    def fingerprint(self) -> str:
-        """A hash of the settings and of what the first and the last film look like in this version."""
-        found = hashlib.blake2b(repr(self).encode(), digest_size=16)
-        for index in (0, self.n - 1):
-            found.update(self.study(index).radiograph.pixels.tobytes())
-        return found.hexdigest()
+    @property
+    def patients(self) -> tuple[str, ...]:
+        """Every film is a patient."""
+        return tuple(self._name(index) for index in range(self.n))
 
-    def labels(self, index: int) -> dict[str, float]:
-        """All names of ``plainfilm.findings.ALL`` to 1.0 or 0.0, without rendering."""
-        return self.content(index).labels
+    def film_keys(self, cache: Path | None = None) -> list[str]:
+        """A text for each film that changes with the settings, and with how this version draws a film."""
+        settings = (self.size, self.seed, self.prevalence, self.shortcut)
+        found = hashlib.blake2b(repr(settings).encode(), digest_size=16)
+        if self.n:
+            found.update(self.study(0).radiograph.pixels.tobytes())
+        return [f"phantom-{found.hexdigest()}-{index}" for index in range(self.n)]
+
+    def labels(self, findings: Sequence[str] = ALL) -> np.ndarray:
+        """Findings of all films, float32 ``(n, len(findings))``, without rendering; NaN for other names."""
+        drawn = (self.content(index).labels for index in range(self.n))
+        rows = [[labels.get(name, np.nan) for name in findings] for labels in drawn]
+        return np.array(rows, np.float32).reshape(self.n, len(findings))
 
     def content(self, index: int) -> Content:
         """The findings and devices of a study, without rendering."""
@@ -129,7 +138,7 @@ class Phantom:
         devices = self._devices(scene, index, content.devices)
         attenuation = sum([disease.change for disease in diseases] + devices, start=normal)
         pixels = expose(patient, canvas, np.maximum(attenuation, 0), anatomy.body)
-        name = f"phantom-{self.seed}-{index:05d}"
+        name = self._name(index)
         return Study(
             radiograph=self._radiograph(name, patient, pixels),
             findings=content.labels,
@@ -168,6 +177,9 @@ class Phantom:
             DEVICES[name](scene.patient, scene.canvas, np.random.default_rng([self.seed, index, key]), side)
             for name, key in keys.items()
         ]
+
+    def _name(self, index: int) -> str:
+        return f"phantom-{self.seed}-{index:05d}"
 
     def _radiograph(self, name: str, patient: Patient, pixels: np.ndarray) -> Radiograph:
         millimetres = 10 * patient.field_cm / self.size

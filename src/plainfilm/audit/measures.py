@@ -1,0 +1,137 @@
+"""What is measured of the maps of an audit, under two headings that are never mixed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch import Tensor
+
+from plainfilm.attribution.method import Evidence, Method
+from plainfilm.datasets.study import Study
+from plainfilm.findings import SUPPORT_DEVICES
+from plainfilm.metrics.baselines import centre_prior, random_map
+from plainfilm.metrics.localisation import best_case_iou, hit, mass_inside
+from plainfilm.metrics.removal import removal_drop
+from plainfilm.models.classifier import Classifier
+from plainfilm.radiograph import Placement
+
+RANDOM, CENTRE = "random map", "centre prior"
+BASELINES = (CENTRE, RANDOM)
+"""Maps that know nothing of the film; a method that does not beat them has found nothing."""
+
+COARSE = (7, 7)
+"""Grid of the random map: noise in single pixels would hardly be changed by a blur."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """How a measure is read.
+
+    Attributes:
+        title: For the head of a column.
+        meaning: One line below it.
+        unit: "share" of the range [0, 1], or the unit of the score.
+    """
+
+    title: str
+    meaning: str
+    unit: str = "share"
+
+
+PLAUSIBILITY: Mapping[str, Measure] = {
+    "best_case_iou": Measure("Overlap", "best-case IoU"),
+    "hit": Measure("Peak inside", "share of maps"),
+    "mass_inside": Measure("Mass inside", "share of evidence"),
+}
+"""Agreement with experts."""
+
+FIDELITY: Mapping[str, Measure] = {
+    "removal_drop": Measure("Fall of the logit", "highest 10 % of the input blurred", "logit"),
+}
+"""Agreement with the model."""
+
+DEVICES = "mass_on_devices"
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Films and findings that are explained together.
+
+    Attributes:
+        model: The classifier.
+        subjects: Study and finding of each row.
+        images: ``(B, C, S, S)``.
+        placements: Where each image lies on its film.
+        targets: ``(B,)``.
+        first: The first row of the audit that is in this block.
+    """
+
+    model: Classifier
+    subjects: Sequence[tuple[Study, str]]
+    images: Tensor
+    placements: tuple[Placement, ...]
+    targets: Tensor
+    first: int
+
+    @classmethod
+    def of(cls, model: Classifier, subjects: Sequence[tuple[Study, str]], first: int) -> Block:
+        """The films of the subjects, ready for the model."""
+        images, placements = model.prepare_batch([study.radiograph for study, _ in subjects])
+        targets = torch.tensor([model.index(finding) for _, finding in subjects], device=images.device)
+        return cls(model, subjects, images, placements, targets, first)
+
+    def explain(self, method: Method) -> np.ndarray:
+        """Raw maps ``(B, h, w)``; zeros for a constant film, where a map comes from the network's borders."""
+        maps = method.attribute(self.images, self.targets)[:, 0].float().cpu().numpy()
+        blank = [np.ptp(study.radiograph.pixels) == 0 for study, _ in self.subjects]
+        return np.where(np.array(blank)[:, None, None], np.float32(0), maps)
+
+    def baselines(self) -> dict[str, np.ndarray]:
+        """The maps that know nothing, ``(B, h, w)``."""
+        size = (self.images.shape[2], self.images.shape[3])
+        rows = range(self.first, self.first + len(self.subjects))
+        noise = np.stack([random_map(COARSE, row) for row in rows])
+        return {CENTRE: np.stack([centre_prior(size)] * len(noise)), RANDOM: noise}
+
+    def judge(self, maps: np.ndarray, evidence: Evidence) -> list[dict[str, float]]:
+        """Every measure of every map, by name."""
+        shown = np.maximum(maps if evidence == "positive" else np.abs(maps), 0)
+        drops = removal_drop(self._score, self.images, shown)
+        return [
+            plausibility(placement.at(values.shape).restore(values), *subject) | {"removal_drop": float(drop)}
+            for values, placement, subject, drop in zip(
+                shown, self.placements, self.subjects, drops, strict=True
+            )
+        ]
+
+    def _score(self, images: Tensor) -> Tensor:
+        return self.model.logits(images).gather(1, self.targets[:, None])[:, 0]
+
+
+def plausibility(evidence: np.ndarray, study: Study, finding: str) -> dict[str, float]:
+    """How a map ``(H, W)`` on the film agrees with what an expert outlined, and how much lies on devices."""
+    region = study.region(finding)
+    if region is None:
+        region = np.zeros(study.radiograph.size, bool)
+    devices = study.region(SUPPORT_DEVICES) if finding != SUPPORT_DEVICES else None
+    return {
+        "best_case_iou": best_case_iou(evidence, region),
+        "hit": hit(evidence, region),
+        "mass_inside": mass_inside(evidence, region),
+        DEVICES: float("nan") if devices is None else mass_inside(evidence, devices),
+    }
+
+
+def outline_facts(study: Study, finding: str) -> dict[str, Any]:
+    """Of what was outlined: its share of the film (``area``) and its connected parts (``lesions``)."""
+    region = study.region(finding)
+    if region is None or not region.any():
+        return {"area": float("nan"), "lesions": 0}
+    outlined = finding in study.masks
+    parts = int(ndimage.label(region)[1]) if outlined else len(study.boxes[finding])
+    return {"area": float(region.mean()), "lesions": parts}

@@ -1,0 +1,129 @@
+"""What an audit asks: which model, which films, which findings, which methods."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+import plainfilm
+from plainfilm.attribution.method import Method
+from plainfilm.attribution.registry import build_method
+from plainfilm.datasets.study import Study
+from plainfilm.errors import LabelError, ModelError
+from plainfilm.models.classifier import Classifier
+
+
+class AuditedData(Protocol):
+    """What an audit needs of a data set; a ``Manifest`` and a ``Phantom`` have it."""
+
+    @property
+    def name(self) -> str:
+        """What reports call the data set."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Study: ...
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """The id of each film."""
+        ...
+
+    @property
+    def patients(self) -> Sequence[str]:
+        """The patient of each film."""
+        ...
+
+    @property
+    def findings(self) -> Sequence[str]:
+        """The findings that the data set knows."""
+        ...
+
+    def labels(self, findings: Sequence[str]) -> np.ndarray:
+        """Float32 ``(N, K)``; 1, 0 or NaN."""
+        ...
+
+    def outlined(self) -> Sequence[Sequence[str]]:
+        """For each film the findings that an annotation outlines."""
+        ...
+
+    def fingerprint(self) -> str:
+        """A text that changes with what is known of the films."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """An audit before it is run.
+
+    Attributes:
+        model: The classifier.
+        data: The films with what is known of them.
+        methods: Method to its settings.
+        findings: What is audited; by default all that model and data share.
+
+    Raises:
+        LabelError: where model and data share no finding.
+        ModelError: for a finding that the model does not know, or no method.
+    """
+
+    model: Classifier
+    data: AuditedData
+    methods: Mapping[str, Mapping[str, Any]]
+    findings: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        if not self.methods:
+            raise ModelError("no method", "at least one", "audit", "See 'plainfilm list'.")
+        for name in self.findings:
+            self.model.index(name)
+        shared = self.findings or tuple(n for n in self.model.findings if n in self.data.findings)
+        if not shared:
+            raise LabelError(
+                f"a model of {', '.join(self.model.findings)}",
+                f"at least one of the findings of the data, {', '.join(self.data.findings)}", self.data.name,
+                "Name the model's targets as the data names its findings.",
+            )  # fmt: skip
+        object.__setattr__(self, "findings", shared)
+        _ = self.built  # an unknown method or setting is told now, not after the predictions
+
+    @cached_property
+    def built(self) -> dict[str, Method]:
+        """The methods on the model's network, by name."""
+        return {name: build_method(name, self.model.network, its) for name, its in self.methods.items()}
+
+    @property
+    def pairs(self) -> list[tuple[int, str]]:
+        """Film and finding of every map: those that are outlined, film by film."""
+        outlined = self.data.outlined()
+        return [(film, f) for film, names in enumerate(outlined) for f in self.findings if f in names]
+
+    def identity(self) -> dict[str, Any]:
+        """What must be the same for an interrupted audit to go on."""
+        return {
+            "plainfilm": plainfilm.__version__,
+            "model": self.model.card.get("name", type(self.model.network).__name__),
+            "weights_sha256": _weights_hash(self.model),
+            "data": self.data.name,
+            "data_fingerprint": self.data.fingerprint(),
+            "films": len(self.data),
+            "findings": list(self.findings),
+            "methods": json.loads(json.dumps({k: dict(v) for k, v in self.methods.items()}, default=repr)),
+        }
+
+
+def _weights_hash(model: Classifier) -> str:
+    found = hashlib.sha256()
+    for name, tensor in model.network.state_dict().items():
+        found.update(name.encode())
+        # As bytes, since NumPy has no bfloat16.
+        found.update(tensor.detach().cpu().flatten().contiguous().view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()

@@ -9,7 +9,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1] / "src" / "plainfilm"
 FLOORS = (
     "lazy", "errors", "findings", "radiograph", "losses", "masks", "io", "datasets", "metrics", "models",
-    "training", "attribution", "reports", "cli", "__main__",
+    "training", "attribution", "audit", "reports", "cli", "__main__",
 )  # fmt: skip
 """From the ground up."""
 

@@ -4,12 +4,19 @@ from functools import partial
 
 import numpy as np
 import pytest
-import torch
 
-from plainfilm.errors import InputError, LabelError, NumericError
-from plainfilm.metrics.accumulators import HitRate, LocalisationIoU, MassInside, MultilabelAUROC
-from plainfilm.metrics.classification import auroc, auroc_interval
-from plainfilm.metrics.localisation import best_case_iou, hit, iou, mass_inside, otsu_iou, percentile_iou
+from plainfilm.errors import InputError, NumericError
+from plainfilm.metrics.accumulators import HitRate, LocalisationDice, LocalisationIoU, MassInside, RankInside
+from plainfilm.metrics.localisation import (
+    best_case_iou,
+    dice,
+    hit,
+    iou,
+    mass_inside,
+    otsu_iou,
+    percentile_iou,
+    rank_inside,
+)
 
 MEASURES = {
     "area": (LocalisationIoU, best_case_iou),
@@ -19,6 +26,8 @@ MEASURES = {
     "hit": (HitRate, hit),
     "hit nearby": (partial(HitRate, tolerance=3), partial(hit, tolerance=3)),
     "mass": (MassInside, mass_inside),
+    "rank": (RankInside, rank_inside),
+    "dice": (partial(LocalisationDice, "fixed", 0.6), partial(dice, threshold=0.6)),
 }
 
 
@@ -76,68 +85,3 @@ def test_channels_are_refused_even_where_both_have_them():
 def test_a_rule_with_the_wrong_value_is_refused(rule, value):
     with pytest.raises(InputError, match="LocalisationIoU"):
         LocalisationIoU(rule, value)
-
-
-TARGETS = ("Mass", "Nodule", "Hernia")
-
-
-@pytest.fixture
-def scores():
-    rng = np.random.default_rng(0)
-    truth = (rng.random((60, 3)) < 0.4).astype(np.float32)
-    prediction = (truth + rng.normal(size=truth.shape)).astype(np.float32)
-    truth[rng.random(truth.shape) < 0.1] = np.nan
-    truth[:, 2] = 0
-    return torch.tensor(prediction), torch.tensor(truth)
-
-
-def test_auroc_by_target_equals_its_function_for_shards_and_batches(scores):
-    prediction, truth = scores
-    whole, *shards = (MultilabelAUROC(TARGETS) for _ in range(4))
-    whole.update(prediction, truth)
-    for shard, part in zip(shards, (slice(40, 60), slice(0, 7), slice(7, 40)), strict=True):
-        shard.update(prediction[part], truth[part])
-    for shard in shards[1:]:
-        shards[0].merge_state(shard)
-    for metric in (whole, shards[0]):
-        for k, name in enumerate(TARGETS[:2]):
-            interval, expected = metric.intervals()[name], auroc_interval(prediction[:, k], truth[:, k])
-            assert metric.compute()[name].item() == pytest.approx(
-                auroc(prediction[:, k], truth[:, k]), abs=1e-12
-            )
-            assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
-            assert interval.n_excluded == expected.n_excluded == truth[:, k].isnan().sum()
-
-
-def test_a_target_without_positives_is_undefined_and_left_out_of_the_mean(scores):
-    metric = MultilabelAUROC(TARGETS)
-    metric.update(*scores)
-    areas = metric.compute()
-    assert areas["Hernia"].isnan()
-    assert metric.intervals()["Hernia"].status == "undefined"
-    assert metric.mean().item() == pytest.approx((areas["Mass"] + areas["Nodule"]).item() / 2)
-
-
-@pytest.mark.filterwarnings("ignore:The ``compute`` method")
-def test_auroc_before_the_first_film_is_undefined():
-    metric = MultilabelAUROC(TARGETS)
-    assert metric.mean().isnan()
-    assert metric.intervals()["Mass"].n == 0
-
-
-def test_half_precision_scores_are_ranked_as_they_are():
-    metric = MultilabelAUROC(["Mass"])
-    metric.update(torch.tensor([[0.1], [0.7], [0.6]], dtype=torch.bfloat16), torch.tensor([[0], [1], [0]]))
-    assert metric.compute()["Mass"] == 1
-
-
-def test_scores_of_another_width_are_refused():
-    with pytest.raises(InputError, match=r"\(B, 3\)"):
-        MultilabelAUROC(TARGETS).update(torch.zeros(4, 2), torch.zeros(4, 2))
-
-
-def test_an_uncertain_label_is_refused_in_compute():
-    metric = MultilabelAUROC(["Mass"])
-    metric.update(torch.zeros(2, 1), torch.tensor([[1.0], [-1.0]]))
-    with pytest.raises(LabelError):
-        metric.compute()

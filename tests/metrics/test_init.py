@@ -14,8 +14,8 @@ def test_every_public_name_is_there():
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error():
-    with pytest.raises(AttributeError, match="no attribute 'dice'"):
-        _ = plainfilm.metrics.dice
+    with pytest.raises(AttributeError, match="no attribute 'jaccard'"):
+        _ = plainfilm.metrics.jaccard
 
 
 def test_the_functions_load_no_torch():

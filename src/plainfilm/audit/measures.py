@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from plainfilm.attribution.method import Evidence, Method
 from plainfilm.datasets.study import Study
 from plainfilm.findings import SUPPORT_DEVICES
 from plainfilm.metrics.baselines import centre_prior, random_map
-from plainfilm.metrics.localisation import best_case_iou, hit, mass_inside
+from plainfilm.metrics.localisation import best_case_iou, hit, mass_inside, rank_inside
 from plainfilm.metrics.removal import removal_drop
 from plainfilm.models.classifier import Classifier
 from plainfilm.radiograph import Placement
@@ -28,31 +29,10 @@ COARSE = (7, 7)
 """Grid of the random map: noise in single pixels would hardly be changed by a blur."""
 
 
-@dataclass(frozen=True)
-class Measure:
-    """How a measure is read.
-
-    Attributes:
-        title: For the head of a column.
-        meaning: One line below it.
-        unit: "share" of the range [0, 1], or the unit of the score.
-    """
-
-    title: str
-    meaning: str
-    unit: str = "share"
-
-
-PLAUSIBILITY: Mapping[str, Measure] = {
-    "best_case_iou": Measure("Overlap", "best-case IoU"),
-    "hit": Measure("Peak inside", "share of maps"),
-    "mass_inside": Measure("Mass inside", "share of evidence"),
-}
+PLAUSIBILITY = ("best_case_iou", "hit", "mass_inside", "rank_inside")
 """Agreement with experts."""
 
-FIDELITY: Mapping[str, Measure] = {
-    "removal_drop": Measure("Fall of the logit", "highest 10 % of the input blurred", "logit"),
-}
+FIDELITY = ("removal_drop",)
 """Agreement with the model."""
 
 DEVICES = "mass_on_devices"
@@ -109,7 +89,15 @@ class Block:
             )
         ]
 
+    @cached_property
+    def _scores(self) -> Tensor:
+        return self._score_of(self.images)
+
     def _score(self, images: Tensor) -> Tensor:
+        # Asked for with every map, the images' own scores are computed once.
+        return self._scores if images is self.images else self._score_of(images)
+
+    def _score_of(self, images: Tensor) -> Tensor:
         return self.model.logits(images).gather(1, self.targets[:, None])[:, 0]
 
 
@@ -123,6 +111,7 @@ def plausibility(evidence: np.ndarray, study: Study, finding: str) -> dict[str, 
         "best_case_iou": best_case_iou(evidence, region),
         "hit": hit(evidence, region),
         "mass_inside": mass_inside(evidence, region),
+        "rank_inside": rank_inside(evidence, region),
         DEVICES: float("nan") if devices is None else mass_inside(evidence, devices),
     }
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from plainfilm.cli.console import say, stages
+from plainfilm.cli.console import command_line, say, stages
 from plainfilm.cli.explain import METHODS, with_settings
 from plainfilm.cli.films import Quarantine
 from plainfilm.cli.options import AsJson, Device, ErrorPolicy, MaxExcluded, Model, OnDevice, OnError
@@ -39,7 +39,9 @@ def audit(
     # Here, because help must not wait for torch.
     from plainfilm.audit.plan import Plan
     from plainfilm.audit.run import run
+    from plainfilm.audit.summary import summarise
     from plainfilm.datasets.opening import open_data
+    from plainfilm.reports.audit import write_audit
 
     wanted = tuple(name.strip() for name in findings.split(",") if name.strip())
     plan = Plan(
@@ -48,8 +50,7 @@ def audit(
     quarantine = Quarantine(on_error, max_excluded)
     with stages() as show:
         results = run(plan, out, show, quarantine.exclude)
-    print(
-        results.scores.groupby(["method"])[["best_case_iou", "hit", "mass_inside", "mass_on_devices"]].mean()
-    )
+        summary = summarise(results, plan.findings)
+    write_audit(out / "index.html", plan, results, summary, {"Command": command_line()})
     say(f"Page: {out / 'index.html'}")
     raise typer.Exit(quarantine.exit_code)

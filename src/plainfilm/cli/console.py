@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress, TaskID
 
     from plainfilm.errors import PlainfilmError
 
@@ -50,16 +52,34 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: st
 
 def progress(items: Iterable[Item], label: str, total: int | None = None) -> Iterator[Item]:
     """Passes items on while a bar on stderr shows how far it is."""
-    from rich import progress as bars
-
-    columns = (
-        bars.TextColumn("{task.description:<12}"), bars.BarColumn(), bars.MofNCompleteColumn(),
-        bars.TimeElapsedColumn(), bars.TextColumn("left"), bars.TimeRemainingColumn(),
-    )  # fmt: skip
     if total is None and isinstance(items, Sized):
         total = len(items)
-    with bars.Progress(*columns, console=console(stderr=True)) as bar:
-        yield from bar.track(items, total=total, description=label)
+    with _bars() as bars:
+        yield from bars.track(items, total=total, description=label)
+
+
+@contextmanager
+def stages() -> Iterator[Callable[[str, int, int], None]]:
+    """A function that is told (stage, done, total), and draws a bar on stderr for each stage."""
+    with _bars() as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def show(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done)
+
+        yield show
+
+
+def _bars() -> Progress:
+    from rich import progress as parts
+
+    return parts.Progress(
+        parts.TextColumn("{task.description:<12}"), parts.BarColumn(), parts.MofNCompleteColumn(),
+        parts.TimeElapsedColumn(), parts.TextColumn("left"), parts.TimeRemainingColumn(),
+        console=console(stderr=True),
+    )  # fmt: skip
 
 
 def console(stderr: bool = False) -> Console:

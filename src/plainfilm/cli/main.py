@@ -17,7 +17,10 @@ from typing import Annotated, NoReturn
 import typer
 
 from plainfilm import __version__
+from plainfilm.cli.audit import audit
+from plainfilm.cli.calibrate import calibrate
 from plainfilm.cli.console import show_error
+from plainfilm.cli.data import data
 from plainfilm.cli.demo import demo
 from plainfilm.cli.doctor import doctor
 from plainfilm.cli.explain import explain
@@ -38,7 +41,10 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(predict)
 app.command()(explain)
+app.command()(audit)
 app.command()(train)
+app.command()(calibrate)
+app.add_typer(data, name="data")
 app.command("list")(list_known)
 app.command()(doctor)
 

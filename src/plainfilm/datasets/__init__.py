@@ -7,20 +7,24 @@ from typing import TYPE_CHECKING
 from plainfilm.lazy import loads_on_first_use
 
 if TYPE_CHECKING:
+    from plainfilm.datasets.manifest import Manifest
+    from plainfilm.datasets.opening import open_data
     from plainfilm.datasets.phantom import Phantom, Shortcut
     from plainfilm.datasets.planting import plant
+    from plainfilm.datasets.readers.table import Label, read_table
     from plainfilm.datasets.study import Study
-    from plainfilm.datasets.table import Label, TableDataset
 
 _HOMES = {
-    "Label": "table",
+    "Label": "readers.table",
+    "Manifest": "manifest",
     "Phantom": "phantom",
     "Shortcut": "phantom",
     "Study": "study",
-    "TableDataset": "table",
+    "open_data": "opening",
     "plant": "planting",
+    "read_table": "readers.table",
 }
 
-__all__ = ["Label", "Phantom", "Shortcut", "Study", "TableDataset", "plant"]
+__all__ = ["Label", "Manifest", "Phantom", "Shortcut", "Study", "open_data", "plant", "read_table"]
 
 __getattr__ = loads_on_first_use(__name__, _HOMES)

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
+from plainfilm.datasets.annotations import Annotation
+from plainfilm.datasets.readers.layout import film_key, read_csv
 from plainfilm.datasets.study import Box
-from plainfilm.errors import InputError, LabelError, ResourceError
-from plainfilm.io.scan import SUFFIXES
+from plainfilm.errors import LabelError
+from plainfilm.findings import canonical
+from plainfilm.masks.box import box_mask
 from plainfilm.radiograph import Size
 
 NIH_SIDE = 1024
 """The NIH release and RSNA's boxes on it measure in pixels of 1024 x 1024 films."""
 
-SPELLING = {"Infiltrate": "Infiltration", "Pleural Thickening": "Pleural_Thickening"}
-"""Names of findings that a box file spells unlike the label file of the same release."""
-
+NIH = ("Image Index", "Finding Label", "Bbox [x", "y", "w", "h]")
 PLAIN = ("id", "finding", "x", "y", "width", "height")
-RSNA = ("nih_image", "x", "y", "width", "height")
+RSNA = (("nih_image", *PLAIN[2:]), ("patientId", *PLAIN[2:]))
 RSNA_FINDING = "Pneumonia"
 
 
@@ -41,80 +42,68 @@ class BoxTable:
 
     def masks(self, film: str, size: Size) -> dict[str, np.ndarray]:
         """Finding to the union of its boxes, bool ``(H, W)``, on a film of ``size``; none if unknown."""
-        scale = (1.0, 1.0) if self.side is None else (size[0] / self.side, size[1] / self.side)
-        found = self.films.get(film, {})
-        return {finding: _fill(boxes, size, scale) for finding, boxes in found.items()}
+        down, across = (1.0, 1.0) if self.side is None else (size[0] / self.side, size[1] / self.side)
+        return {
+            finding: box_mask(size, [(x * across, y * down, w * across, h * down) for x, y, w, h in boxes])
+            for finding, boxes in self.films.get(film, {}).items()
+        }
 
 
 def read_boxes(path: str | Path) -> BoxTable:
-    """Reads a CSV of boxes, its format told by its header.
-
-    - ``BBox_List_2017.csv`` of NIH ChestX-ray14, whose header has fewer names than its rows have values;
-    - RSNA's boxes mapped to NIH films, with the columns ``nih_image, x, y, width, height``;
-      the finding is "Pneumonia", and a row without numbers is a film without a box;
-    - any other table with the columns ``id, finding, x, y, width, height`` in film pixels.
+    """Reads a CSV of boxes, its format told by its header; see ``boxes_in``.
 
     Films are known by ``film_key``, without folder and suffix.
 
     Raises:
         InputError: for a file that is missing or not text.
-        LabelError: for other columns, or a row that holds no box.
+        LabelError: for other columns, a row that holds no box, or no row at all.
         ResourceError: for a file that may not be read.
     """
     path = Path(path)
-    header, *rows = _rows(path)
-    if header[:2] == ["Image Index", "Finding Label"]:
-        return BoxTable(_grouped(rows, (0, 1, 2, 3, 4, 5), path), NIH_SIDE)
-    if set(RSNA) <= set(header):
-        places = [header.index(name) for name in RSNA]
-        boxed = [[row[k] for k in places] for row in rows if len(row) > max(places) and row[places[1]]]
-        named = [[image, RSNA_FINDING, *numbers] for image, *numbers in boxed]
-        return BoxTable(_grouped(named, (0, 1, 2, 3, 4, 5), path), NIH_SIDE)
-    missing = [name for name in PLAIN if name not in header]
+    drawn = boxes_in(read_csv(path), path.name)
+    if not drawn:
+        raise LabelError("no row with a box", "a header and at least one box", path.name)
+    films: dict[str, dict[str, tuple[Box, ...]]] = {}
+    for each in drawn:
+        boxes = films.setdefault(each.film, {})
+        boxes[each.finding] = (*boxes.get(each.finding, ()), each.shape)
+    return BoxTable(films, drawn[0].size[0] or None)
+
+
+def boxes_in(table: pd.DataFrame, where: str) -> list[Annotation]:
+    """The boxes in a table, its format told by its columns.
+
+    - ``BBox_List_2017.csv`` of NIH ChestX-ray14;
+    - RSNA's labels with ``patientId, x, y, width, height``, or mapped to NIH films with ``nih_image``;
+      the finding is "Pneumonia", and a row without numbers is a film without a box;
+    - any other table with the columns ``id, finding, x, y, width, height`` in film pixels.
+
+    Raises:
+        LabelError: for other columns, or a row that holds no box.
+    """
+    if set(NIH) <= set(table):
+        return list(_annotations(table[list(NIH)], (NIH_SIDE, NIH_SIDE), where))
+    for columns in RSNA:
+        if set(columns) <= set(table):
+            boxed = table.loc[table["x"] != "", list(columns)]
+            boxed.insert(1, "finding", RSNA_FINDING)
+            return list(_annotations(boxed, (NIH_SIDE, NIH_SIDE), where))
+    missing = [name for name in PLAIN if name not in table]
     if missing:
         raise LabelError(
-            f"no column {', '.join(missing)}", f"the columns {', '.join(PLAIN)}", path.name,
+            f"no column {', '.join(missing)}", f"the columns {', '.join(PLAIN)}", where,
             "BBox_List_2017.csv of NIH ChestX-ray14 and RSNA's boxes on it are read as they are.",
         )  # fmt: skip
-    return BoxTable(_grouped(rows, [header.index(name) for name in PLAIN], path))
+    return list(_annotations(table[list(PLAIN)], (0, 0), where))
 
 
-def film_key(film: str | Path) -> str:
-    """What a table of boxes calls a film: its file name, less the suffix of a format that is read."""
-    path = Path(film)
-    # An id such as 1.2.840 has no suffix, though it looks so.
-    return path.stem if path.suffix.lower() in SUFFIXES else path.name
+def _annotations(rows: pd.DataFrame, size: Size, where: str) -> Iterable[Annotation]:
+    for index, film, finding, *numbers in rows.itertuples(name=None):
+        box = _box(numbers, f"{where}, row {index + 2}")
+        yield Annotation(film_key(film.strip()), canonical(finding), "box", box, size)
 
 
-def _rows(path: Path) -> list[list[str]]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = [row for row in csv.reader(file) if any(row)]
-    except PermissionError as error:
-        raise ResourceError("a file that may not be read", "read permission", path.name) from error
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"a file that cannot be read ({error})", "a CSV of boxes", path.name) from error
-    if len(rows) < 2:
-        raise LabelError(f"{len(rows)} rows", "a header and at least one box", path.name)
-    return rows
-
-
-def _grouped(
-    rows: Sequence[Sequence[str]], columns: Sequence[int], path: Path
-) -> dict[str, dict[str, tuple[Box, ...]]]:
-    films: dict[str, dict[str, tuple[Box, ...]]] = {}
-    for number, row in enumerate(rows, start=2):
-        if len(row) <= max(columns):
-            where = f"{path.name}, box {number}"
-            raise LabelError(f"{len(row)} values", "a film, a finding and four numbers", where)
-        film, finding, *numbers = (row[k].strip() for k in columns)
-        boxes = films.setdefault(film_key(film), {})
-        finding = SPELLING.get(finding, finding)
-        boxes[finding] = (*boxes.get(finding, ()), _box(numbers, f"{path.name}, box {number}"))
-    return films
-
-
-def _box(numbers: Sequence[str], where: str) -> Box:
+def _box(numbers: list[str], where: str) -> Box:
     try:
         left, top, width, height = map(float, numbers)
     except ValueError as error:
@@ -122,13 +111,3 @@ def _box(numbers: Sequence[str], where: str) -> Box:
     if not all(map(isfinite, (left, top, width, height))) or min(width, height) <= 0:
         raise LabelError(f"the values {', '.join(numbers)}", "finite numbers, a size above 0", where)
     return left, top, width, height
-
-
-def _fill(boxes: Sequence[Box], size: Size, scale: tuple[float, float]) -> np.ndarray:
-    """Pixels whose centre lies in a box."""
-    rows, columns = (np.arange(n) + 0.5 for n in size)
-    mask = np.zeros(size, dtype=bool)
-    for left, top, width, height in boxes:
-        inside_rows = (rows >= top * scale[0]) & (rows < (top + height) * scale[0])
-        mask |= inside_rows[:, None] & (columns >= left * scale[1]) & (columns < (left + width) * scale[1])
-    return mask

@@ -16,20 +16,17 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from plainfilm.datasets.annotations import COLUMNS, annotation_table, boxes_on, masks_on
+from plainfilm.datasets.annotations import COLUMNS, KINDS, annotation_table, boxes_on, masks_on, resized
+from plainfilm.datasets.columns import FINDING, SCORE, UNCERTAIN, ZONES, check_labels, completed
 from plainfilm.datasets.study import Study
-from plainfilm.errors import ArtifactError, InputError, LabelError
+from plainfilm.errors import ArtifactError, InputError, LabelError, ResourceError
 from plainfilm.findings import LUNGS
 from plainfilm.io.atomic import write_text
+from plainfilm.io.content import content_hash, content_hashes
 from plainfilm.io.folder import atomic_folder
 from plainfilm.io.read import read
 
-TEXT = ("film", "path", "patient", "study", "view", "sex", "device", "split", "sha256")
-NUMBERS = ("age", "height", "width")
-SPLITS = ("train", "validation", "test")
-FINDING, SCORE = "finding:", "score:"
-ZONES = "ABCDEF"
-UNCERTAIN = -1.0
+__all__ = ["FINDING", "POLICIES", "SCORE", "UNCERTAIN", "ZONES", "Manifest", "Policy", "check_labels"]
 
 Policy = Literal["ignore", "zero", "one", "soft"]
 POLICIES: Mapping[str, float] = {"ignore": np.nan, "zero": 0.0, "one": 1.0, "soft": 0.5}
@@ -67,7 +64,7 @@ class Manifest:
     uncertain: Mapping[str, Policy] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "films", _completed(self.films, self.name))
+        object.__setattr__(self, "films", completed(self.films, self.name))
         _check_annotations(self.annotations, self.name)
         _check_policies(self.uncertain, self.findings, self.name)
 
@@ -81,15 +78,20 @@ class Manifest:
             InputError: for a film that is not here or cannot be read, or an annotation of another shape.
         """
         row = self.films.iloc[index]
-        film = replace(read(self.path(index)), id=row["film"])
+        film = read(self.path(index))
         shapes = self._shapes.get(row["film"], self.annotations.iloc[:0])
         masks = masks_on(shapes, film.size, self.root)
         given = {name: float(row[SCORE + name]) for name in self.scores}
         scores = {name: value for name, value in given.items() if not isnan(value)}
         zones = np.array([scores[zone] for zone in ZONES]) if scores.keys() >= set(ZONES) else None
         return Study(
-            radiograph=replace(film, view=film.view or row["view"] or None),
-            findings=dict(zip(self.findings, self.labels()[index].tolist(), strict=True)),
+            radiograph=replace(
+                film,
+                id=row["film"],
+                view=film.view or row["view"] or None,
+                warnings=(*film.warnings, *resized(shapes, film.size)),
+            ),
+            findings=dict(zip(self.findings, self._labels[index].tolist(), strict=True)),
             lungs=masks.pop(LUNGS, None),
             masks=masks,
             boxes=boxes_on(shapes, film.size),
@@ -110,6 +112,11 @@ class Manifest:
         return tuple(c.removeprefix(SCORE) for c in self.films if c.startswith(SCORE))
 
     @property
+    def ids(self) -> tuple[str, ...]:
+        """The id of each film."""
+        return tuple(self.films["film"])
+
+    @property
     def patients(self) -> tuple[str, ...]:
         """The patient of each film."""
         return tuple(self.films["patient"])
@@ -121,7 +128,14 @@ class Manifest:
             LabelError: for a finding that the data set does not know, with close matches.
         """
         wanted = self.findings if findings is None else tuple(findings)
-        return np.stack([self._column(name) for name in wanted], 1) if wanted else np.empty((len(self), 0))
+        columns = [self._column(name) for name in wanted]
+        return np.stack(columns, 1) if columns else np.empty((len(self), 0), np.float32)
+
+    def outlined(self) -> list[tuple[str, ...]]:
+        """For each film the findings that an annotation outlines."""
+        drawn = self.annotations[self.annotations["finding"] != LUNGS]
+        names = {film: tuple(dict.fromkeys(each)) for film, each in drawn.groupby("film")["finding"]}
+        return [names.get(film, ()) for film in self.films["film"]]
 
     def path(self, index: int) -> Path:
         """The file of a film.
@@ -153,6 +167,28 @@ class Manifest:
             raise InputError("none of the films", f"{len(self)} files", str(self.root))
         return self.select(found)
 
+    def film_keys(self, cache: Path | None = None) -> list[str]:
+        """A text for each film that changes with its file and with what outlines its lungs.
+
+        Args:
+            cache: A folder that remembers hashes of files (``plainfilm.io.content``).
+
+        Raises:
+            InputError: for a film that is not here.
+        """
+        ledger = cache / "contents.json" if cache else None
+        films = content_hashes((self.path(index) for index in range(len(self))), ledger)
+        drawn = self.annotations[self.annotations["finding"] == LUNGS]
+        lungs: dict[str, str] = {}
+        for row in drawn.itertuples():
+            file = content_hash(self.root / mask_path(row)) if row.kind == "file" else ""
+            lungs[row.film] = f"{lungs.get(row.film, '')}{row.height}x{row.width}{row.shape}{file}"
+        names = self.films["film"]
+        return [
+            hashlib.sha256(f"{key}{lungs[name]}".encode()).hexdigest() if name in lungs else key
+            for key, name in zip(films, names, strict=True)
+        ]
+
     def fingerprint(self) -> str:
         """A hash of the table, the annotations and the policy; of films by name alone (``film_keys``)."""
         found = hashlib.blake2b(repr((self.name, sorted(self.uncertain.items()))).encode(), digest_size=16)
@@ -167,6 +203,10 @@ class Manifest:
             ResourceError: where the folder exists or cannot be written.
         """
         folder = Path(folder)
+        if folder.exists():
+            raise ResourceError(
+                "a folder that exists", "a new one", str(folder), "Remove it, or name another."
+            )
         with atomic_folder(folder) as part:
             self.films.to_parquet(part / "films.parquet", index=False)
             self.annotations.to_parquet(part / "annotations.parquet", index=False)
@@ -216,55 +256,12 @@ class Manifest:
         return np.where(values == UNCERTAIN, np.float32(decided), values)
 
     @cached_property
+    def _labels(self) -> np.ndarray:
+        return self.labels()
+
+    @cached_property
     def _shapes(self) -> dict[str, pd.DataFrame]:
         return dict(iter(self.annotations.groupby("film")))
-
-
-def _completed(films: pd.DataFrame, name: str) -> pd.DataFrame:
-    """The table with every column, in order and of its type."""
-    if "film" not in films:
-        raise LabelError(f"the columns {', '.join(films)}", "a column 'film'", name)
-    twice = films["film"][films["film"].duplicated()]
-    if len(twice):
-        raise LabelError(f"{len(twice)} ids that occur twice, such as {twice.iloc[0]}", "unique ids", name)
-    columns = {c: films.get(c, pd.Series("", films.index)).fillna("").astype(str) for c in TEXT}
-    columns |= {c: films.get(c, pd.Series(np.nan, films.index)).astype("float64") for c in NUMBERS}
-    labels = [c for c in films if c.startswith((FINDING, SCORE))]
-    unknown = [c for c in films if c not in (*TEXT, *NUMBERS, *labels)]
-    if unknown:
-        raise LabelError(
-            f"column {unknown[0]!r}", f"{', '.join((*TEXT, *NUMBERS))}, finding:*, score:*", name
-        )
-    columns |= {c: films[c].astype("float32") for c in labels}
-    whole = pd.DataFrame(columns)
-    whole["patient"] = whole["patient"].where(whole["patient"] != "", whole["film"])
-    for column in labels:
-        if column.startswith(FINDING):
-            check_labels(whole[column], (1.0, 0.0, UNCERTAIN), f"{name}, {column.removeprefix(FINDING)}")
-    _check_words(whole["split"], ("", *SPLITS), f"{name}, split")
-    return whole
-
-
-def check_labels(values: pd.Series, allowed: Sequence[float], where: str) -> None:
-    """Refuses values other than these and NaN.
-
-    Raises:
-        LabelError: with the values and how often they occur.
-    """
-    wrong = values[~(values.isin(allowed) | values.isna())]
-    if len(wrong):
-        counts = ", ".join(
-            f"{value:g} ({count} times)" for value, count in wrong.value_counts().head(5).items()
-        )
-        raise LabelError(
-            f"the values {counts}", f"{', '.join(f'{value:g}' for value in allowed)} or empty", where
-        )
-
-
-def _check_words(values: pd.Series, allowed: Sequence[str], where: str) -> None:
-    wrong = values[~values.isin(allowed)]
-    if len(wrong):
-        raise LabelError(f"{wrong.iloc[0]!r}", f"one of {', '.join(map(repr, allowed))}", where)
 
 
 def _check_annotations(annotations: pd.DataFrame, name: str) -> None:
@@ -272,6 +269,11 @@ def _check_annotations(annotations: pd.DataFrame, name: str) -> None:
     if missing:
         raise LabelError(
             f"no column {missing[0]!r}", f"the columns {', '.join(COLUMNS)}", f"annotations of {name}"
+        )
+    unknown = annotations["kind"][~annotations["kind"].isin(KINDS)]
+    if len(unknown):
+        raise LabelError(
+            f"the kind {unknown.iloc[0]!r}", f"one of {', '.join(KINDS)}", f"annotations of {name}"
         )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from plainfilm.masks.box import box_mask
 from plainfilm.radiograph import Radiograph
 
 Box = tuple[float, float, float, float]
@@ -47,3 +48,10 @@ class Study:
     def present(self) -> tuple[str, ...]:
         """Names of the findings that are present."""
         return tuple(name for name, value in self.findings.items() if value == 1)
+
+    def region(self, finding: str) -> np.ndarray | None:
+        """Where an expert saw a finding, bool ``(H, W)``: its mask, else its boxes; None where neither is."""
+        if finding in self.masks:
+            return self.masks[finding]
+        boxes = self.boxes.get(finding)
+        return None if boxes is None else box_mask(self.radiograph.size, boxes)

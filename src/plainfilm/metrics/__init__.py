@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from plainfilm.lazy import loads_on_first_use
 from plainfilm.metrics.baselines import centre_prior, expected_random_iou, random_map
+from plainfilm.metrics.bootstrap import bootstrap_interval, interval_from, resampled
 from plainfilm.metrics.classification import (
     auroc,
     auroc_interval,
@@ -17,46 +18,113 @@ from plainfilm.metrics.classification import (
     multilabel_auroc,
     youden_point,
 )
+from plainfilm.metrics.delong import delong_test
 from plainfilm.metrics.intervals import Interval, mean_interval, proportion_interval
 from plainfilm.metrics.localisation import (
     best_case_iou,
+    dice,
     hit,
     iou,
     is_flat,
     mass_inside,
     otsu_iou,
     percentile_iou,
+    rank_inside,
 )
+from plainfilm.metrics.operating import (
+    OperatingPoint,
+    operating_point_at,
+    point_by,
+    sensitivity_at_specificity,
+    specificity_at_sensitivity,
+)
+from plainfilm.metrics.paired import Comparison, holm, permutation_test
+from plainfilm.metrics.precision import average_precision, multilabel_average_precision
+from plainfilm.metrics.probability import ReliabilityBin, brier_score, expected_calibration_error, reliability
+from plainfilm.metrics.strata import count_stratum, lesions, relative_area, size_stratum
+from plainfilm.metrics.subgroups import Subgroup, age_bands, attributes_of, by_subgroup
+from plainfilm.metrics.tuning import TunedThreshold, film_iou, mean_iou, tuned_threshold
+from plainfilm.metrics.weighted import mean
 
 if TYPE_CHECKING:
-    from plainfilm.metrics.accumulators import HitRate, LocalisationIoU, MassInside, MultilabelAUROC
+    from plainfilm.metrics.accumulators import (
+        HitRate,
+        LocalisationDice,
+        LocalisationIoU,
+        MassInside,
+        RankInside,
+    )
+    from plainfilm.metrics.measures import MEASURES, Measure, of_kind
+    from plainfilm.metrics.multilabel import MultilabelAUROC, MultilabelAveragePrecision
 
 __all__ = [
+    "MEASURES",
+    "Comparison",
     "HitRate",
     "Interval",
+    "LocalisationDice",
     "LocalisationIoU",
     "MassInside",
+    "Measure",
     "MultilabelAUROC",
+    "MultilabelAveragePrecision",
+    "OperatingPoint",
+    "RankInside",
+    "ReliabilityBin",
+    "Subgroup",
+    "TunedThreshold",
+    "age_bands",
+    "attributes_of",
     "auroc",
     "auroc_interval",
+    "average_precision",
     "best_case_iou",
+    "bootstrap_interval",
+    "brier_score",
+    "by_subgroup",
     "centre_prior",
+    "count_stratum",
+    "delong_test",
     "delong_variance",
+    "dice",
+    "expected_calibration_error",
     "expected_random_iou",
+    "film_iou",
     "hit",
+    "holm",
+    "interval_from",
     "iou",
     "is_flat",
+    "lesions",
     "mass_inside",
+    "mean",
     "mean_interval",
+    "mean_iou",
     "multilabel_auroc",
+    "multilabel_average_precision",
+    "of_kind",
+    "operating_point_at",
     "otsu_iou",
     "percentile_iou",
+    "permutation_test",
+    "point_by",
     "proportion_interval",
     "random_map",
+    "rank_inside",
+    "relative_area",
+    "reliability",
+    "resampled",
+    "sensitivity_at_specificity",
+    "size_stratum",
+    "specificity_at_sensitivity",
+    "tuned_threshold",
     "youden_point",
 ]
 
-__getattr__ = loads_on_first_use(
-    __name__,
-    dict.fromkeys(("HitRate", "LocalisationIoU", "MassInside", "MultilabelAUROC"), "accumulators"),
-)
+LATE = {
+    "accumulators": ("HitRate", "LocalisationDice", "LocalisationIoU", "MassInside", "RankInside"),
+    "measures": ("MEASURES", "Measure", "of_kind"),
+    "multilabel": ("MultilabelAUROC", "MultilabelAveragePrecision"),
+}
+
+__getattr__ = loads_on_first_use(__name__, {name: home for home, names in LATE.items() for name in names})

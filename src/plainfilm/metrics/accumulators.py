@@ -1,12 +1,12 @@
-"""The measures as torchmetrics ``Metric`` classes, for streams of films and many processes.
+"""Means over films as torchmetrics ``Metric`` classes, for streams of films and many processes.
 
-Each has a twin function that judges one film. What is kept are sums over films (for
-AUROC the scores), so the merged parts of a data set give what the whole gives.
+Each has a twin function that judges one film. What is kept are sums over films, so the merged parts of
+a data set give what the whole gives.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from math import isnan
 from typing import Any
@@ -14,11 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 from torchmetrics import Metric
-from torchmetrics.utilities import dim_zero_cat
 
 from plainfilm.errors import InputError
 from plainfilm.masks.arrays import as_array
-from plainfilm.metrics.classification import multilabel_auroc
 from plainfilm.metrics.intervals import Interval, mean_interval_from_sums, proportion_interval
 from plainfilm.metrics.localisation import (
     EMPTY_POLICY,
@@ -29,6 +27,7 @@ from plainfilm.metrics.localisation import (
     mass_inside,
     otsu_iou,
     percentile_iou,
+    rank_inside,
 )
 
 IOU_RULES: dict[str, tuple[Callable[..., float], str | None]] = {
@@ -157,66 +156,21 @@ class MassInside(FilmMean):
         super().__init__(mass_inside, **settings)
 
 
-class MultilabelAUROC(Metric):
-    """The area under the ROC curve of each target (``auroc``), unknown truth left out.
+class LocalisationDice(LocalisationIoU):
+    """Mean Dice of thresholded maps with masks, by the rules of ``LocalisationIoU``."""
 
-    Keeps every score, since ranks need them all.
+    def __init__(self, rule: str = "area", value: float | None = None, **settings: Any) -> None:
+        super().__init__(rule, value, **settings)
+        self.measure = partial(_dice, self.measure)
 
-    Args:
-        targets: Names of the columns.
-    """
 
-    higher_is_better = True
-    is_differentiable = False
-    full_state_update = False
-    plot_lower_bound, plot_upper_bound = 0.0, 1.0
-    needs_mask = False
-    empty_policy = "a target with one class only is undefined: NaN, left out of the mean"
+class RankInside(FilmMean):
+    """The mean share of the highest pixels that lie in the mask (``rank_inside``)."""
 
-    prediction: list[Tensor]
-    truth: list[Tensor]
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(rank_inside, **settings)
 
-    def __init__(self, targets: Sequence[str], **settings: Any) -> None:
-        super().__init__(**settings)
-        self.targets = tuple(targets)
-        self.add_state("prediction", [], dist_reduce_fx="cat")
-        self.add_state("truth", [], dist_reduce_fx="cat")
 
-    def update(self, prediction: Tensor, truth: Tensor) -> None:
-        """Adds scores and truth (1, 0 or NaN), both ``(B, K)``.
-
-        Raises:
-            InputError: for another shape.
-        """
-        if not prediction.shape == truth.shape == (len(prediction), len(self.targets)):
-            raise InputError(
-                f"prediction {tuple(prediction.shape)} and truth {tuple(truth.shape)}",
-                f"(B, {len(self.targets)}) both", "MultilabelAUROC",
-            )  # fmt: skip
-        self.prediction.append(prediction.detach())
-        self.truth.append(truth.detach().float())
-
-    def compute(self) -> dict[str, Tensor]:
-        """Target name to its area, NaN where only one class is known.
-
-        Raises:
-            LabelError: for truth other than 1, 0 and NaN.
-            NumericError: for scores that are not finite.
-        """
-        measured = self._measured(level=0.95)
-        return {name: torch.tensor(area.value, dtype=torch.float64) for name, area in measured.items()}
-
-    def mean(self) -> Tensor:
-        """The mean area over the targets where it is defined; NaN where none is."""
-        return torch.stack(list(self.compute().values())).nanmean()
-
-    def intervals(self, level: float = 0.95) -> dict[str, Interval]:
-        """Target name to its area with DeLong's interval, of all processes."""
-        with self.sync_context():
-            return self._measured(level)
-
-    def _measured(self, level: float) -> dict[str, Interval]:
-        if len(self.prediction) == 0:  # a list before processes are merged, a tensor after
-            nothing = torch.empty(0, len(self.targets))
-            return multilabel_auroc(nothing, nothing, self.targets, level)
-        return multilabel_auroc(dim_zero_cat(self.prediction), dim_zero_cat(self.truth), self.targets, level)
+def _dice(measure: Callable[[Any, Any], float], map: Any, mask: Any) -> float:
+    shared = measure(map, mask)
+    return 2 * shared / (1 + shared)

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from plainfilm.errors import InputError, LabelError, NumericError
-from plainfilm.masks.arrays import as_array
+from plainfilm.errors import InputError
 from plainfilm.metrics.intervals import Interval, two_sided
+from plainfilm.metrics.labels import classes, numbers
 
 
 def auroc(prediction: Any, truth: Any) -> float:
@@ -33,10 +33,10 @@ def auroc(prediction: Any, truth: Any) -> float:
         LabelError: for other truth values.
         NumericError: for scores that are not finite.
     """
-    positive, negative, _ = _classes(prediction, truth)
+    positive, negative, _ = classes(prediction, truth, "auroc")
     if not (positive.size and negative.size):
         return nan
-    return float(_placements(positive, negative)[0].mean())
+    return float(placements(positive, negative)[0].mean())
 
 
 def auroc_interval(prediction: Any, truth: Any, level: float = 0.95) -> Interval:
@@ -65,16 +65,15 @@ def auroc_interval(prediction: Any, truth: Any, level: float = 0.95) -> Interval
         InputError, LabelError, NumericError: as ``auroc``.
     """
     quantile = two_sided(level)
-    positive, negative, unknown = _classes(prediction, truth)
+    positive, negative, unknown = classes(prediction, truth, "auroc")
     value = low = high = nan
     if positive.size and negative.size:
-        above, below = _placements(positive, negative)
+        above, below = placements(positive, negative)
         value = float(above.mean())
         if min(positive.size, negative.size) > 1:
             low, high = _limits(value, above, below, quantile)
-    return Interval(
-        value, low, high, positive.size + negative.size, unknown, positive.size, negative.size, level
-    )
+    n = positive.size + negative.size
+    return Interval(value, low, high, n, unknown, positive.size, negative.size, level, "DeLong")
 
 
 def youden_point(prediction: Any, truth: Any) -> float:
@@ -92,7 +91,7 @@ def youden_point(prediction: Any, truth: Any) -> float:
     Raises:
         InputError, LabelError, NumericError: as ``auroc``.
     """
-    positive, negative, _ = _classes(prediction, truth)
+    positive, negative, _ = classes(prediction, truth, "auroc")
     if not (positive.size and negative.size):
         return nan
     points = np.unique(np.concatenate([positive, negative]))[::-1]
@@ -110,10 +109,10 @@ def delong_variance(prediction: Any, truth: Any) -> float:
     Raises:
         InputError, LabelError, NumericError: as ``auroc``.
     """
-    positive, negative, _ = _classes(prediction, truth)
+    positive, negative, _ = classes(prediction, truth, "auroc")
     if min(positive.size, negative.size) < 2:
         return nan
-    return _variance(*_placements(positive, negative))
+    return _variance(*placements(positive, negative))
 
 
 def multilabel_auroc(
@@ -125,7 +124,7 @@ def multilabel_auroc(
         InputError: unless both arrays are ``(n, K)`` with K the number of targets.
         LabelError, NumericError: as ``auroc``.
     """
-    scores, labels = _numbers(prediction), _numbers(truth)
+    scores, labels = numbers(prediction), numbers(truth)
     if not scores.shape == labels.shape == (len(scores), len(targets)):
         raise InputError(
             f"prediction {scores.shape} and truth {labels.shape}",
@@ -135,34 +134,8 @@ def multilabel_auroc(
     return {name: auroc_interval(scores[:, k], labels[:, k], level) for k, name in enumerate(targets)}
 
 
-def _numbers(values: Any) -> np.ndarray:
-    return as_array(values).astype(np.float64)
-
-
-def _classes(prediction: Any, truth: Any) -> tuple[np.ndarray, np.ndarray, int]:
-    """Scores of the films with the finding, of those without, and how many are unknown."""
-    scores, labels = _numbers(prediction), _numbers(truth)
-    if scores.ndim != 1 or scores.shape != labels.shape:
-        raise InputError(f"prediction {scores.shape} and truth {labels.shape}", "(n,) both", "auroc")
-    if not np.isfinite(scores).all():
-        broken = np.flatnonzero(~np.isfinite(scores))
-        raise NumericError(
-            f"{len(broken)} scores that are NaN or infinite, the first at {broken[0]}",
-            "finite scores",
-            "auroc",
-        )
-    positive, negative, unknown = labels == 1, labels == 0, np.isnan(labels)
-    strange = labels[~(positive | negative | unknown)]
-    if strange.size:
-        raise LabelError(
-            f"{strange.size} truth values such as {strange[0]:g}", "1, 0 or NaN for unknown", "auroc",
-            "Decide first what an uncertain label means.",
-        )  # fmt: skip
-    return scores[positive], scores[negative], int(unknown.sum())
-
-
-def _placements(positive: np.ndarray, negative: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """For each positive the share of negatives below it, for each negative of positives above."""
+def placements(positive: np.ndarray, negative: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each positive the share of negatives below it, for each negative of positives above; ties half."""
     together = _midranks(np.concatenate([positive, negative]))
     above = (together[: positive.size] - _midranks(positive)) / negative.size
     below = 1 - (together[positive.size :] - _midranks(negative)) / positive.size

@@ -1,7 +1,7 @@
 """Estimates with their confidence intervals.
 
-Every interval treats the films as independent; films of one patient are not, so report
-one film a patient, or read the interval as too narrow.
+The intervals of this file treat films as independent; films of one patient are not. Where patients have
+several, take ``plainfilm.metrics.bootstrap``, or read the interval as too narrow.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import isnan, nan, sqrt
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 from scipy.special import stdtrit
@@ -30,6 +31,8 @@ class Interval:
         n_positive: Films with the finding, or successes, where two classes are counted.
         n_negative: Films without it, or failures.
         level: The confidence level.
+        method: How the limits were found: "Student", "Wilson", "DeLong" or "bootstrap of patients".
+        caution: Why the limits may be too narrow; "" where nothing is known against them.
     """
 
     value: float
@@ -40,6 +43,8 @@ class Interval:
     n_positive: int | None = None
     n_negative: int | None = None
     level: float = 0.95
+    method: str = ""
+    caution: str = ""
 
     @property
     def status(self) -> str:
@@ -52,7 +57,7 @@ class Interval:
         if self.status == "undefined":
             return self.status
         limits = self.status if self.status == "no interval" else f"{self.low:.3f} to {self.high:.3f}"
-        return f"{self.value:.3f} ({limits})"
+        return f"{self.value:.3f} ({limits}{f'; {self.caution}' if self.caution else ''})"
 
 
 def mean_interval(values: Iterable[float], level: float = 0.95) -> Interval:
@@ -87,11 +92,13 @@ def mean_interval_from_sums(
     """
     quantile = two_sided(level)
     if n < 2:
-        return Interval(float(total) if n else nan, nan, nan, n, n_excluded, level=level)
+        value = float(total) if n else nan
+        return Interval(value, nan, nan, n, n_excluded, level=level, method="Student")
     mean = total / n
     variance = max(0.0, (squares - total * mean) / (n - 1))
     reach = stdtrit(n - 1, quantile) * sqrt(variance / n)
-    return Interval(float(mean), float(mean - reach), float(mean + reach), n, n_excluded, level=level)
+    low, high = float(mean - reach), float(mean + reach)
+    return Interval(float(mean), low, high, n, n_excluded, level=level, method="Student")
 
 
 def proportion_interval(successes: int, n: int, n_excluded: int = 0, level: float = 0.95) -> Interval:
@@ -103,15 +110,15 @@ def proportion_interval(successes: int, n: int, n_excluded: int = 0, level: floa
     if not 0 <= successes <= n:
         raise InputError(f"{successes} successes of {n}", "between none and all", "proportion_interval")
     z = NormalDist().inv_cdf(two_sided(level))
-    counts = {"n_excluded": n_excluded, "n_positive": successes, "n_negative": n - successes}
+    counts: dict[str, Any] = {"n_excluded": n_excluded, "n_positive": successes, "n_negative": n - successes}
     if n == 0:
-        return Interval(nan, nan, nan, n, **counts, level=level)
+        return Interval(nan, nan, nan, n, **counts, level=level, method="Wilson")
     share = successes / n
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     reach = z * sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
     # At none and all the limit is the share itself, which rounding must not miss.
     low, high = min(share, centre - reach), max(share, centre + reach)
-    return Interval(share, max(0.0, low), min(1.0, high), n, **counts, level=level)
+    return Interval(share, max(0.0, low), min(1.0, high), n, **counts, level=level, method="Wilson")
 
 
 def two_sided(level: float) -> float:

@@ -43,6 +43,15 @@ def iou(map: Any, mask: Any, threshold: float | None = None) -> float:
     return overlap(predicted, _mask_like(predicted, mask))
 
 
+def dice(map: Any, mask: Any, threshold: float | None = None) -> float:
+    """Twice the intersection over the sum of areas (Dice 1945): ``2 iou / (1 + iou)``.
+
+    Arguments, result and errors as ``iou``.
+    """
+    shared = iou(map, mask, threshold)
+    return 2 * shared / (1 + shared)
+
+
 def best_case_iou(map: Any, mask: Any, ties: Ties = "drop") -> float:
     """IoU of the map's highest pixels, as many as the mask has: the best case for a threshold.
 
@@ -143,6 +152,35 @@ def mass_inside(map: Any, mask: Any) -> float:
     positive = np.maximum(relevance, 0) / highest
     inside, outside = positive[truth].sum(), positive[~truth].sum()
     return float(inside / (inside + outside))
+
+
+def rank_inside(map: Any, mask: Any) -> float:
+    """Relevance rank accuracy (Arras et al. 2022, equation 4): the share of the highest pixels inside.
+
+    As many pixels as the mask has are taken, of those above zero. ``mass_inside`` is their relevance mass
+    accuracy (equation 2), which a few very high pixels decide; here all of them count alike.
+
+    Args:
+        map: ``(H, W)``, finite.
+        mask: ``(H, W)``.
+
+    Returns:
+        In [0, 1], NaN for an empty mask. Pixels that tie for the last places share them, so that no order of
+        pixels decides.
+
+    Raises:
+        InputError: for shapes that differ.
+        NumericError: for a map that is not finite.
+    """
+    relevance, truth = _pair(map, mask)
+    area = int(truth.sum())
+    if not area:
+        return nan
+    lowest = max(np.partition(relevance, relevance.size - area, axis=None)[relevance.size - area], 0.0)
+    above, tied = relevance > lowest, relevance == lowest
+    places = area - np.count_nonzero(above) if lowest > 0 else 0
+    shared = places * float(truth[tied].mean()) if places else 0.0
+    return float((np.count_nonzero(above & truth) + shared) / area)
 
 
 def is_flat(map: Any) -> bool:

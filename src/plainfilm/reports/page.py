@@ -168,16 +168,21 @@ def write_page(path: Path, report: Report) -> Path:
 
 def render(report: Report) -> str:
     """The page as HTML."""
-    page = _environment().get_template("page.html.j2").render(
+    page = environment().get_template("page.html.j2").render(
         report=report, scales=report.scales, table=rows(report.scores), findings=by_finding(report.scores),
         remarks=wording.remarks(report), version=plainfilm.__version__,
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )  # fmt: skip
-    # A file name that is not UTF-8 reaches Python as lone surrogates, which no file can hold.
+    return as_html(page)
+
+
+def as_html(page: str) -> str:
+    """A page that a file can hold: a file name that is not UTF-8 reaches Python as lone surrogates."""
     return page.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The templates, with everything that comes from outside escaped."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True,
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,

@@ -77,9 +77,32 @@ class Phantom:
         return map(self.study, range(self.n))
 
     @property
-    def patients(self) -> tuple[str, ...]:
-        """Every film is a patient."""
+    def name(self) -> str:
+        """What reports call the data set."""
+        return f"phantom, seed {self.seed}"
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The id of each film."""
         return tuple(self._name(index) for index in range(self.n))
+
+    patients = ids
+    """Every film is a patient."""
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """All that a phantom may show."""
+        return ALL
+
+    def outlined(self) -> list[tuple[str, ...]]:
+        """For each film the findings that it shows, all of which have masks."""
+        return [
+            tuple(n for n, v in self.content(index).labels.items() if v == 1) for index in range(self.n)
+        ]
+
+    def fingerprint(self) -> str:
+        """A text that changes with the settings, and with how this version draws a film."""
+        return f"{self.film_keys()[0] if self.n else 'phantom'}, n={self.n}"
 
     def film_keys(self, cache: Path | None = None) -> list[str]:
         """A text for each film that changes with the settings, and with how this version draws a film."""

@@ -1,0 +1,240 @@
+"""What an audit's rows say: tables of means over patients, with doubt attached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import isnan, nan
+
+import numpy as np
+import pandas as pd
+
+from plainfilm.audit.measures import BASELINES, DEVICES, FIDELITY, PLAUSIBILITY
+from plainfilm.audit.run import Results
+from plainfilm.metrics.bootstrap import bootstrap_interval
+from plainfilm.metrics.classification import auroc
+from plainfilm.metrics.intervals import Interval
+from plainfilm.metrics.paired import holm, permutation_test
+from plainfilm.metrics.precision import average_precision
+from plainfilm.metrics.probability import ReliabilityBin, expected_calibration_error, reliability
+from plainfilm.metrics.strata import SIZE_EDGES, SIZES
+from plainfilm.metrics.subgroups import Subgroup, attributes_of, by_subgroup
+from plainfilm.metrics.weighted import mean
+
+MEASURES = (*PLAUSIBILITY, *FIDELITY, DEVICES)
+
+SIGNIFICANT = 0.05
+
+FEWEST_OF_A_CLASS = 10
+"""Films of the rarer class below which a finding is not split into subgroups."""
+
+BINS = 10
+
+
+@dataclass(frozen=True)
+class Performance:
+    """How well a finding is predicted.
+
+    Attributes:
+        finding: Its name.
+        auroc: With its interval over patients.
+        average_precision: Likewise; chance is ``prevalence``.
+        prevalence: Share of known films with the finding.
+        calibration_error: Expected calibration error, in [0, 1].
+        bins: For the reliability diagram.
+    """
+
+    finding: str
+    auroc: Interval
+    average_precision: Interval
+    prevalence: float
+    calibration_error: float
+    bins: tuple[ReliabilityBin, ...]
+
+
+@dataclass(frozen=True)
+class MethodRow:
+    """One method over some maps.
+
+    Attributes:
+        method: Its name.
+        values: Measure to its mean, with an interval over patients.
+        p_values: Measure to the p-value of no gain over the baselines, corrected for the number of
+            methods; NaN for a baseline.
+        flat: Maps that are constant.
+    """
+
+    method: str
+    values: Mapping[str, Interval]
+    p_values: Mapping[str, float]
+    flat: int
+
+    @property
+    def is_baseline(self) -> bool:
+        return self.method in BASELINES
+
+    def beats_baselines(self, measure: str) -> bool:
+        """Whether the gain over both baselines is beyond chance."""
+        return self.p_values[measure] < SIGNIFICANT
+
+
+@dataclass(frozen=True)
+class MethodTable:
+    """All methods over the same maps, the baselines last."""
+
+    rows: tuple[MethodRow, ...]
+    maps: int
+    patients: int
+
+    @property
+    def methods(self) -> tuple[MethodRow, ...]:
+        """The rows that are no baseline."""
+        return tuple(row for row in self.rows if not row.is_baseline)
+
+    def row(self, method: str) -> MethodRow:
+        return next(row for row in self.rows if row.method == method)
+
+    def best(self, measure: str) -> MethodRow:
+        """The method with the highest mean."""
+        return max(self.methods, key=lambda row: np.nan_to_num(row.values[measure].value, nan=-np.inf))
+
+
+@dataclass(frozen=True)
+class Summary:
+    """An audit in tables.
+
+    Attributes:
+        performance: One a finding.
+        overall: Methods over all maps; None where nothing is outlined.
+        by_finding: The same for each finding.
+        strata: The same by the size and the number of what was outlined.
+        performance_groups: Finding to its AUROC by subgroup.
+        explanation_groups: Best-case IoU of the best method by subgroup.
+    """
+
+    performance: tuple[Performance, ...]
+    overall: MethodTable | None
+    by_finding: Mapping[str, MethodTable]
+    strata: Mapping[str, MethodTable]
+    performance_groups: Mapping[str, tuple[Subgroup, ...]]
+    explanation_groups: tuple[Subgroup, ...]
+
+
+def summarise(results: Results, findings: Sequence[str]) -> Summary:
+    """Tables of the rows of an audit."""
+    scores = results.scores
+    overall = method_table(scores) if len(scores) else None
+    return Summary(
+        performance=tuple(_performance(results.predictions, name) for name in findings),
+        overall=overall,
+        by_finding=_tables(scores, lambda rows: rows["finding"], findings),
+        strata=_tables(scores, _size, SIZES) | _tables(scores, _number, ("one place", "several places")),
+        performance_groups=_performance_groups(results.predictions, findings),
+        explanation_groups=_explanation_groups(scores, overall) if overall else (),
+    )
+
+
+def method_table(scores: pd.DataFrame) -> MethodTable:
+    """The methods over some rows of the scores."""
+    names = list(dict.fromkeys(scores["method"]))
+    ordered = [name for name in names if name not in BASELINES] + [n for n in BASELINES if n in names]
+    # One order of films and findings for all methods, so that they are compared pair by pair.
+    by_method = {
+        name: scores[scores["method"] == name].sort_values(["film", "finding"]).reset_index(drop=True)
+        for name in ordered
+    }
+    gains = {measure: _gains(by_method, measure) for measure in MEASURES}
+    rows = tuple(
+        MethodRow(
+            name,
+            {measure: _mean(table[measure], table["patient"]) for measure in MEASURES},
+            {measure: gains[measure].get(name, nan) for measure in MEASURES},
+            int(table["flat"].sum()),
+        )
+        for name, table in by_method.items()
+    )
+    first = by_method[ordered[0]]
+    return MethodTable(rows, len(first), first["patient"].nunique())
+
+
+def _gains(by_method: Mapping[str, pd.DataFrame], measure: str) -> dict[str, float]:
+    """Method to the p-value of no gain over the stronger baseline, corrected by Holm for all methods."""
+    p_values = {
+        name: max(_p_of_no_gain(table, by_method[baseline], measure) for baseline in BASELINES)
+        for name, table in by_method.items()
+        if name not in BASELINES
+    }
+    return holm(p_values)
+
+
+def _p_of_no_gain(method: pd.DataFrame, baseline: pd.DataFrame, measure: str) -> float:
+    """One-sided: half of the two-sided p-value where the method is ahead."""
+    found = permutation_test(method[measure], baseline[measure], method["patient"])
+    if isnan(found.p_value):
+        return 1.0
+    return found.p_value / 2 if found.difference.value > 0 else 1 - found.p_value / 2
+
+
+def _mean(values: pd.Series, patients: pd.Series) -> Interval:
+    return bootstrap_interval(mean, values.to_numpy(float), patients=patients.to_numpy())
+
+
+def _tables(
+    scores: pd.DataFrame, stratum: Callable[[pd.DataFrame], pd.Series], names: Sequence[str]
+) -> dict[str, MethodTable]:
+    if scores.empty:
+        return {}
+    of = stratum(scores)
+    return {name: method_table(scores[of == name]) for name in names if (of == name).any()}
+
+
+def _size(scores: pd.DataFrame) -> pd.Series:
+    places = np.searchsorted(SIZE_EDGES, scores["area"].fillna(0), side="right")
+    return pd.Series(np.array(SIZES)[places], scores.index).where(scores["lesions"] > 0, "")
+
+
+def _number(scores: pd.DataFrame) -> pd.Series:
+    names = np.select([scores["lesions"] == 1, scores["lesions"] > 1], ["one place", "several places"], "")
+    return pd.Series(names, scores.index)
+
+
+def _performance(predictions: pd.DataFrame, finding: str) -> Performance:
+    chances, truth = _columns(predictions, finding)
+    patients = predictions["patient"].to_numpy()
+    known = truth[~np.isnan(truth)]
+    return Performance(
+        finding,
+        bootstrap_interval(auroc, chances, truth, patients=patients),
+        bootstrap_interval(average_precision, chances, truth, patients=patients),
+        float(known.mean()) if known.size else nan,
+        expected_calibration_error(chances, truth, BINS),
+        tuple(reliability(chances, truth, BINS)),
+    )
+
+
+def _performance_groups(
+    predictions: pd.DataFrame, findings: Sequence[str]
+) -> dict[str, tuple[Subgroup, ...]]:
+    attributes, patients = attributes_of(predictions), predictions["patient"].to_numpy()
+    tables = {}
+    for finding in findings if attributes else ():
+        chances, truth = _columns(predictions, finding)
+        if min((truth == 1).sum(), (truth == 0).sum()) >= FEWEST_OF_A_CLASS:
+            table = by_subgroup(auroc, chances, truth, patients=patients, attributes=attributes)
+            tables[finding] = tuple(table)
+    return tables
+
+
+def _columns(predictions: pd.DataFrame, finding: str) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities and truth of a finding."""
+    chances, truth = (predictions[f"{kind}:{finding}"] for kind in ("probability", "truth"))
+    return chances.to_numpy(float), truth.to_numpy(float)
+
+
+def _explanation_groups(scores: pd.DataFrame, overall: MethodTable) -> tuple[Subgroup, ...]:
+    rows = scores[scores["method"] == overall.best("best_case_iou").method]
+    attributes = attributes_of(rows)
+    if not attributes:
+        return ()
+    values = rows["best_case_iou"].to_numpy(float)
+    return tuple(by_subgroup(mean, values, patients=rows["patient"].to_numpy(), attributes=attributes))

@@ -1,0 +1,138 @@
+"""The page of an audit: what to worry about first, then the tables that say so, then films."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+import plainfilm
+from plainfilm.attribution.explanation import Explanation, Status
+from plainfilm.audit.measures import BASELINES, DEVICES, FIDELITY, PLAUSIBILITY
+from plainfilm.audit.plan import Plan
+from plainfilm.audit.run import Results
+from plainfilm.audit.summary import MethodTable, Summary
+from plainfilm.datasets.study import Study
+from plainfilm.io.atomic import write_text
+from plainfilm.metrics.measures import MEASURES
+from plainfilm.reports.audit_remarks import audit_remarks
+from plainfilm.reports.figures import Span
+from plainfilm.reports.page import Case, Report, as_html, environment
+
+MOST_EXAMPLES = 12
+"""Films on the page."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """The top of the page and what its sections count."""
+
+    title: str
+    lead: str
+    films: int
+    patients: int
+
+
+def write_audit(path: Path, plan: Plan, results: Results, summary: Summary, facts: Mapping[str, str]) -> Path:
+    """Writes the page as one HTML file, atomically.
+
+    Args:
+        path: The file.
+        plan: What was asked.
+        results: The rows of the audit.
+        summary: Their tables.
+        facts: Label to value, printed at the end of the page.
+
+    Raises:
+        ResourceError: where the folder cannot be written.
+    """
+    report = _films(plan, results, summary, facts)
+    page = environment().get_template("audit.html.j2").render(
+        page=_head(plan, results), summary=summary, report=report, scales=report.scales,
+        remarks=audit_remarks(summary, results, plan.model.card.get("caution", "")),
+        known=MEASURES, plausibility=PLAUSIBILITY, fidelity=FIDELITY, devices=DEVICES, baselines=BASELINES,
+        has_devices=summary.overall is not None and summary.overall.rows[0].values[DEVICES].n > 0,
+        undefined=summary.overall.rows[0].values["best_case_iou"].n_excluded if summary.overall else 0,
+        span_of=_span_of, version=plainfilm.__version__,
+        written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    )  # fmt: skip
+    write_text(path, as_html(page))
+    return path
+
+
+def _head(plan: Plan, results: Results) -> Head:
+    model, films = plan.model.card.get("name", type(plan.model.network).__name__), len(results.predictions)
+    maps = int((results.scores["row"] >= 0).sum()) if len(results.scores) else 0
+    lead = (
+        f"{films} films of {plan.data.name}, {len(plan.findings)} findings, {maps} maps "
+        f"by {len(plan.methods)} methods. What to worry about comes first; the tables that say so follow."
+    )
+    return Head(f"Audit of {model}", lead, films, results.predictions["patient"].nunique())
+
+
+def _films(plan: Plan, results: Results, summary: Summary, facts: Mapping[str, str]) -> Report:
+    """A few films with all their maps: of each finding the one whose overlap is the median."""
+    cases = [_case(plan, results, pair) for pair in _median_pairs(results, summary)[:MOST_EXAMPLES]]
+    return Report(
+        title="", model="", provenance=facts, cases=cases, films=len(results.predictions),
+        operating_points=plan.model.operating_points, excluded=results.excluded,
+        truth="what the expert outlined",
+    )  # fmt: skip
+
+
+def _median_pairs(results: Results, summary: Summary) -> list[tuple[str, str]]:
+    """Film and finding: no example is chosen for its beauty."""
+    chosen = []
+    for finding, table in summary.by_finding.items():
+        rows = results.scores[
+            (results.scores["finding"] == finding)
+            & (results.scores["method"] == table.best("best_case_iou").method)
+        ].sort_values("best_case_iou")
+        chosen.append((rows["film"].iloc[(len(rows) - 1) // 2], finding))
+    return chosen
+
+
+def _case(plan: Plan, results: Results, pair: tuple[str, str]) -> Case:
+    film, finding = pair
+    study = plan.data[list(plan.data.ids).index(film)]
+    rows = results.scores[(results.scores["film"] == film) & (results.scores["finding"] == finding)]
+    predicted = results.predictions.set_index("film").loc[film]
+    chances = {name: float(predicted[f"probability:{name}"]) for name in plan.findings}
+    explanations = [
+        _explanation(plan, study, finding, method, results.maps.read(method, int(row)), chances[finding])
+        for method, row in zip(rows["method"], rows["row"], strict=True)
+        if row >= 0
+    ]
+    region = study.region(finding)
+    masks = {} if region is None else {finding: region}
+    return Case.of(study.radiograph, chances, explanations, masks, study.present)
+
+
+def _explanation(
+    plan: Plan, study: Study, finding: str, method: str, values: np.ndarray, probability: float
+) -> Explanation:
+    """A stored map as an explanation."""
+    how, film = plan.built[method], study.radiograph
+    return Explanation(
+        map=values,
+        unit=how.unit.replace("logit", plan.model.output),
+        target=finding,
+        method=method,
+        settings=how.settings(),
+        status=Status.FLAT if np.ptp(values) == 0 else Status.OK,
+        placement=plan.model.spec.placement(film.size).at((values.shape[0], values.shape[1])),
+        film=film,
+        probability=probability,
+        evidence=how.evidence,
+    )
+
+
+def _span_of(table: MethodTable, measure: str) -> Span:
+    """The range of a column that has no natural one: from the lowest limit or zero to the highest."""
+    values = [row.values[measure] for row in table.rows]
+    ends = [end for v in values for end in (v.value, v.low, v.high) if np.isfinite(end)]
+    low, high = min([0.0, *ends]), max([0.0, *ends])
+    return low, high if high > low else low + 1

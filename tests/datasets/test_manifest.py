@@ -206,3 +206,16 @@ def test_keys_change_with_a_film_and_with_what_outlines_its_lungs(manifest):
     without = Manifest("ours", here.root, here.films)
     assert without.film_keys()[0] == after[0]
     assert without.film_keys()[1] != after[1]
+
+
+def test_keys_follow_a_mask_file_however_its_path_is_written(manifest, tmp_path):
+    pixels = np.full((12, 16), 255, np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "mask.png")
+    plain, said = (
+        replace(manifest, annotations=annotation_table([Annotation("NA", LUNGS, "file", shape)])).here()
+        for shape in ("mask.png", {"path": "mask.png", "values": [255]})
+    )
+    before = plain.film_keys(), said.film_keys()
+    Image.fromarray(pixels // 2 * 2 + 1).save(tmp_path / "mask.png", optimize=True, dpi=(9, 9))
+    after = plain.film_keys(), said.film_keys()
+    assert all(old[0] == new[0] and old[1] != new[1] for old, new in zip(before, after, strict=True))

@@ -28,14 +28,14 @@ def places(made: Manifest) -> dict[str, set[str]]:
     return found
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=12)
 @given(st.lists(st.sampled_from("abcdefghij"), max_size=30), st.integers(0, 99))
 def test_all_films_of_a_patient_lie_in_one_split(patients, seed):
     made = split_by_patient(manifest(patients), SHARES, seed)
     assert all(len(parts) == 1 and "" not in parts for parts in places(made).values())
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=12)
 @given(st.lists(st.text("abc", min_size=1), unique=True, min_size=2), st.integers(0, 9))
 def test_where_a_patient_goes_follows_from_the_patient_and_the_seed_alone(patients, seed):
     together = places(split_by_patient(manifest(patients), SHARES, seed))
@@ -83,7 +83,7 @@ def test_shares_that_make_no_sense_are_refused(shares):
         split_by_patient(manifest("abc"), shares)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=12)
 @given(st.lists(st.sampled_from("abcdefghij"), min_size=20, max_size=40), st.integers(2, 5))
 def test_every_patient_is_tested_in_one_fold(patients, folds):
     if len(set(patients)) < folds:

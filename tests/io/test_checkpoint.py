@@ -144,6 +144,14 @@ def test_the_layout_of_a_card_does_not_matter_and_older_cards_lack_the_digest(ca
     assert read_checkpoint(card_path).card == card
 
 
+@pytest.mark.parametrize("version", [0, 2, 99])
+def test_a_card_of_another_format_is_refused_before_its_weights_are_opened(card_path, version):
+    weights_of(card_path).unlink()
+    change_card(card_path, format=version)
+    with pytest.raises(ArtifactError, match=r"format .*upgrade plainfilm"):
+        read_checkpoint(card_path)
+
+
 @pytest.mark.parametrize("missing", ["model.json", "model.safetensors"])
 def test_a_missing_file_is_named(card_path, missing):
     (card_path.parent / missing).unlink()

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from pydicom import Dataset, config, dcmread
 from pydicom.datadict import DicomDictionary, tag_for_keyword
@@ -27,7 +29,6 @@ from pydicom.uid import (
 )
 
 from plainfilm.errors import InputError
-from plainfilm.io import dicom
 from plainfilm.io.read import read
 
 CANARY = "CANARY"
@@ -178,6 +179,42 @@ def test_other_modalities_are_refused_by_name(
 
 
 @pytest.mark.parametrize(
+    ("elements", "voi", "warning"),
+    [
+        ({}, "full range", "No window in the file"),
+        ({"WindowCenter": 100}, "full range", "No window in the file"),
+        ({"WindowCenter": 100, "WindowWidth": 0}, "full range", "A window without width"),
+        ({"WindowCenter": [100, 900], "WindowWidth": [50, 70]}, "window 100/50", "The first of 2 windows"),
+    ],
+)
+def test_a_film_tells_which_window_shows_it(
+    write_dicom: Callable[..., Path], ramp: np.ndarray, elements: dict[str, object], voi: str, warning: str
+) -> None:
+    film = read(write_dicom(ramp, 12, **elements))
+    assert film.tags["VOI"] == voi
+    assert any(text.startswith(warning) for text in film.warnings)
+    expected = ramp / 4095 if voi == "full range" else np.clip((ramp - 99.5) / 49 + 0.5, 0, 1)
+    np.testing.assert_allclose(film.pixels, expected, atol=1e-6)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@given(bits=st.integers(1, 16), signed=st.booleans(), negative=st.booleans(), seed=st.integers(0, 2**32 - 1))
+def test_any_number_of_stored_bits_under_any_garbage_reads_as_its_value(
+    write_dicom: Callable[..., Path], bits: int, signed: bool, negative: bool, seed: int
+) -> None:
+    words = np.random.default_rng(seed).integers(0, 65536, (4, 6)).astype(np.uint16)
+    # Two's complement of that many bits, bit by bit; what lies above them counts for nothing.
+    weights = [2**bit for bit in range(bits)]
+    weights[-1] *= -1 if signed else 1
+    value = sum(weight * (words.astype(int) >> bit & 1) for bit, weight in enumerate(weights))
+    lowest = sum(weight for weight in weights if weight < 0)
+    expected = (value - lowest) / (2**bits - 1)
+    polarity = {"PhotometricInterpretation": "MONOCHROME1"} if negative else {}
+    film = read(write_dicom(words.view(np.int16) if signed else words, bits, **polarity))
+    np.testing.assert_allclose(film.pixels, 1 - expected if negative else expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
     ("elements", "got"),
     [
         ({"NumberOfFrames": 2}, "2 frames"),
@@ -286,17 +323,20 @@ def write_nested(dataset: Dataset, path: Path, keyword: str, undefined_length: b
         file.write(body + written.getvalue())
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
-def test_a_deflated_bomb_is_refused(
-    build: Callable[..., Dataset], tmp_path: Path, ramp: np.ndarray, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.filterwarnings("ignore:Invalid value:UserWarning")
+@pytest.mark.parametrize("uid", ["../../secret", "/etc/passwd", "..\\..\\secret"])
+def test_an_identifier_in_a_file_never_names_anything(
+    build: Callable[..., Dataset], tmp_path: Path, ramp: np.ndarray, uid: str
 ) -> None:
-    monkeypatch.setattr(dicom, "INFLATED_LIMIT", 4 << 20)
-    dataset = build(ramp, 12, ImageComments="0" * (8 << 20))
-    dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
-    dataset.save_as(tmp_path / "film.dcm", enforce_file_format=True)
-    assert (tmp_path / "film.dcm").stat().st_size < 100_000
-    with pytest.raises(InputError, match="grows beyond 4 MB"):
-        read(tmp_path / "film.dcm")
+    dataset = build(ramp, 12)
+    with config.disable_value_validation():
+        for keyword in ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "PatientID"):
+            setattr(dataset, keyword, uid)
+        dataset.save_as(tmp_path / "film.dcm", enforce_file_format=True)
+    film = read(tmp_path / "film.dcm")
+    assert film.id == "film"
+    assert "secret" not in repr(film.__dict__)
+    assert "passwd" not in repr(film.__dict__)
 
 
 def test_no_patient_data_comes_through(

@@ -7,7 +7,13 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from pydicom import Dataset
-from pydicom.uid import CTImageStorage, SecondaryCaptureImageStorage
+from pydicom.uid import (
+    CTImageStorage,
+    EnhancedSRStorage,
+    GrayscaleSoftcopyPresentationStateStorage,
+    MediaStorageDirectoryStorage,
+    SecondaryCaptureImageStorage,
+)
 
 from plainfilm.errors import InputError
 from plainfilm.io import header
@@ -23,9 +29,37 @@ def dataset(build: Builder, ramp: np.ndarray) -> Dataset:
 def test_without_a_modality_the_storage_class_decides(dataset: Dataset) -> None:
     dataset.Modality, dataset.SOPClassUID = "", SecondaryCaptureImageStorage
     header.check_modality(dataset, "film")
-    dataset.SOPClassUID = CTImageStorage
-    with pytest.raises(InputError, match="another modality or kind of object"):
+    dataset.SOPClassUID = "1.2.3.4"  # a vendor's own
+    with pytest.raises(InputError, match="another kind of object"):
         header.check_modality(dataset, "film")
+
+
+@pytest.mark.parametrize(
+    ("storage", "name"),
+    [
+        (CTImageStorage, "CT Image Storage"),
+        (EnhancedSRStorage, "Enhanced SR Storage"),
+        (GrayscaleSoftcopyPresentationStateStorage, "Grayscale Softcopy Presentation State Storage"),
+        (MediaStorageDirectoryStorage, "Media Storage Directory Storage"),
+        ("1.2.840.10008.5.1.4.1.1.999", "another kind of object"),
+    ],
+)
+@pytest.mark.parametrize("modality", ["CR", ""])
+def test_another_storage_class_is_refused_whatever_the_modality(
+    dataset: Dataset, modality: str, storage: str, name: str
+) -> None:
+    dataset.Modality, dataset.SOPClassUID = modality, storage
+    with pytest.raises(InputError, match=f"film: got {name}, expected the storage class of a radiograph"):
+        header.check_modality(dataset, "film")
+    del dataset.SOPClassUID
+    dataset.file_meta.MediaStorageSOPClassUID = storage
+    with pytest.raises(InputError, match=name):
+        header.check_modality(dataset, "film")
+
+
+def test_a_vendors_own_storage_class_is_trusted_where_the_modality_is_a_radiographs(dataset: Dataset) -> None:
+    dataset.SOPClassUID = "1.2.3.4"
+    header.check_modality(dataset, "film")
 
 
 def test_a_modality_that_is_no_term_is_not_repeated(dataset: Dataset) -> None:

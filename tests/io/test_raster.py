@@ -62,6 +62,48 @@ def test_twelve_bits_in_a_sixteen_bit_png_are_warned_of_and_not_guessed(tmp_path
     assert any("fewer bits" in warning for warning in film.warnings)
 
 
+@pytest.mark.parametrize("top", [12, 14, 15])
+def test_a_sixteen_bit_film_that_leaves_bits_unused_is_noticed(tmp_path: Path, top: int) -> None:
+    film = np.linspace(0, 2**top - 1, 64).astype(np.uint16).reshape(8, 8)
+    assert any("fewer bits" in warning for warning in read(save(tmp_path / "a.png", film)).warnings)
+    assert read(tmp_path / "a.png", bits=top).warnings == ()
+    assert read(save(tmp_path / "b.png", film << (16 - top))).warnings == ()
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif", "npy"])
+@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+def test_bits_that_a_table_declares_decide_what_is_white(tmp_path: Path, suffix: str, bits: int) -> None:
+    values = np.arange(2**bits, dtype=np.uint16).reshape(32, -1)
+    path = tmp_path / f"a.{suffix}"
+    np.save(path, values) if suffix == "npy" else save(path, values)
+    film = read(path, bits=bits)
+    np.testing.assert_array_equal(film.pixels, values / np.float32(2**bits - 1))
+    assert film.tags["BitsStored"] == bits
+
+
+@pytest.mark.parametrize("suffix", ["png", "npy"])
+def test_a_pixel_above_the_declared_bits_is_refused_and_not_clipped(tmp_path: Path, suffix: str) -> None:
+    values = np.zeros((8, 8), np.uint16)
+    values[2, 3] = 4096
+    path = tmp_path / f"a.{suffix}"
+    np.save(path, values) if suffix == "npy" else save(path, values)
+    with pytest.raises(InputError, match=r"a pixel of 4096 under bits=12, expected at most 4095\..*table"):
+        read(path, bits=12)
+    assert read(path, bits=13).pixels.max() == np.float32(4096 / 8191)
+
+
+@pytest.mark.parametrize("bits", [0, -1, 9, 16])
+def test_more_bits_than_the_file_has_are_refused(tmp_path: Path, levels: np.ndarray, bits: int) -> None:
+    with pytest.raises(InputError, match=f"bits={bits} of a file of 8 bits"):
+        read(save(tmp_path / "a.png", levels), bits=bits)
+
+
+def test_floats_have_no_bits(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.eye(4, dtype=np.float16))
+    with pytest.raises(InputError, match="bits=12 of a file of floats"):
+        read(tmp_path / "a.npy", bits=12)
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 def test_a_tiff_whose_zero_is_white_is_inverted(tmp_path: Path, dtype: type) -> None:
     values = np.linspace(0, 1 if dtype is np.float32 else np.iinfo(dtype).max, 64).astype(dtype).reshape(8, 8)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,24 @@ def test_a_forbidden_file_is_a_matter_of_permission(tmp_path: Path, monkeypatch:
 def test_an_unknown_colour_rule_is_refused() -> None:
     with pytest.raises(InputError, match="colour='mean'"):
         read("film.png", colour="mean")
+
+
+def test_a_film_declared_inverted_is_turned_to_white_is_dense_and_says_so(tmp_path: Path) -> None:
+    values = np.arange(4096, dtype=np.uint16).reshape(64, 64)
+    Image.fromarray(values).save(tmp_path / "a.png")
+    positive, negative = (read(tmp_path / "a.png", bits=12, inverted=given) for given in (False, True))
+    np.testing.assert_array_equal(negative.pixels, 1 - positive.pixels)
+    assert negative.tags == {**positive.tags, "Inverted": "YES"}
+    assert (negative.id, negative.warnings) == (positive.id, positive.warnings)
+
+
+def test_a_dicom_film_is_inverted_on_demand_but_tells_its_bits_itself(
+    write_dicom: Callable[..., Path], ramp: np.ndarray
+) -> None:
+    path = write_dicom(ramp, 12)  # for a file whose PhotometricInterpretation is known to be wrong
+    np.testing.assert_array_equal(read(path, inverted=True).pixels, 1 - read(path).pixels)
+    with pytest.raises(InputError, match="bits=12 of a DICOM file"):
+        read(path, bits=12)
 
 
 def test_reading_a_png_imports_neither_torch_nor_pydicom(tmp_path: Path) -> None:

@@ -32,3 +32,4 @@ def test_only_flat_and_nearly_black_films_are_noticed() -> None:
     assert notices(np.array([[0.0, 0.2]])) == ()
     assert "same value" in notices(np.zeros((2, 2)))[0]
     assert "brightest pixel is 0.06" in notices(np.array([[0.0, 0.06]]))[0]
+    assert "brightest pixel is 0.2" in notices(np.array([[0.0, 0.2]]), dim=0.5)[0]

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydicom import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, MediaStorageDirectoryStorage, generate_uid
 
 from plainfilm.errors import InputError
+from plainfilm.io.read import read
 from plainfilm.io.scan import find_films
 
 
@@ -46,3 +49,21 @@ def test_nothing_to_read_is_an_error(tmp_path: Path) -> None:
         find_films(tmp_path / "absent")
     with pytest.raises(InputError, match="no path"):
         find_films([])
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value:UserWarning")
+def test_a_table_of_contents_leads_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "secret.dcm").write_bytes(b"\0" * 128 + b"DICM")
+    record, table = Dataset(), Dataset()
+    record.DirectoryRecordType, record.ReferencedFileID = "IMAGE", ["..", "secret.dcm"]
+    table.DirectoryRecordSequence = [record]
+    table.file_meta = FileMetaDataset()
+    table.file_meta.MediaStorageSOPClassUID = MediaStorageDirectoryStorage
+    table.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    table.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    table.save_as(tmp_path / "disk" / "DICOMDIR", enforce_file_format=True)
+    with pytest.raises(InputError, match="a folder without films"):
+        find_films(tmp_path / "disk")
+    with pytest.raises(InputError, match="Media Storage Directory"):  # and not that the secret is broken
+        read(tmp_path / "disk" / "DICOMDIR")

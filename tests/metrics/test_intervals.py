@@ -68,3 +68,10 @@ def test_a_level_outside_0_and_1_is_refused(level):
 
 def test_an_interval_reads_as_a_sentence():
     assert str(Interval(0.8176, 0.8071, 0.8281, 10)) == "0.818 (0.807 to 0.828)"
+    doubtful = Interval(0.8176, 0.8071, 0.8281, 10, caution="only 3 patients")
+    assert str(doubtful) == "0.818 (0.807 to 0.828; only 3 patients)"
+
+
+def test_an_interval_tells_how_it_was_found():
+    assert mean_interval([0.1, 0.2]).method == mean_interval([]).method == "Student"
+    assert proportion_interval(1, 2).method == proportion_interval(0, 0).method == "Wilson"

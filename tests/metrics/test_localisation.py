@@ -13,20 +13,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image, ImageDraw
-from sklearn.metrics import jaccard_score
+from sklearn.metrics import f1_score, jaccard_score
 
 from plainfilm.errors import InputError, NumericError
 from plainfilm.metrics.localisation import (
     best_case_iou,
+    dice,
     hit,
     iou,
     is_flat,
     mass_inside,
     otsu_iou,
     percentile_iou,
+    rank_inside,
 )
 
-MEASURES = [partial(iou, threshold=0.5), best_case_iou, percentile_iou, otsu_iou, hit, mass_inside]
+MEASURES = [
+    partial(iou, threshold=0.5), partial(dice, threshold=0.5), best_case_iou, percentile_iou, otsu_iou, hit,
+    mass_inside, rank_inside,
+]  # fmt: skip
 maps = arrays(np.float64, (6, 7), elements=st.sampled_from([-2.0, 0.0, 0.5, 1.0, 3.0]))
 masks = arrays(bool, (6, 7))
 
@@ -172,6 +177,36 @@ def test_a_map_that_is_not_finite_is_refused(measure):
 def test_tensors_and_arrays_give_one_result(measure):
     map, mask = spot(), spot(row=5) > 0.5
     assert measure(torch.tensor(map, requires_grad=True), torch.tensor(mask)) == measure(map, mask)
+
+
+@settings(deadline=None)
+@given(maps, masks)
+def test_dice_agrees_with_scikit_learns_f1(map, mask):
+    if mask.any():
+        expected = f1_score(mask.ravel(), (map > 0.5).ravel(), zero_division=0)
+        assert dice(map, mask, 0.5) == pytest.approx(expected)
+
+
+@settings(deadline=None)
+@given(arrays(np.float64, (6, 7), elements=st.integers(1, 10**6), unique=True), masks)
+def test_rank_inside_is_the_share_of_the_highest_pixels_that_lie_inside(map, mask):
+    if mask.any():
+        highest = np.argsort(map.ravel())[::-1][: mask.sum()]
+        assert rank_inside(map, mask) == pytest.approx(mask.ravel()[highest].mean())
+
+
+def test_pixels_that_tie_share_the_last_places():
+    map = np.array([[5.0, 1, 1, 1, 1, 0]])
+    mask = np.array([[True, True, False, False, False, False]])
+    # One place is left for four pixels, one of which lies inside.
+    assert rank_inside(map, mask) == (1 + 0.25) / 2
+    assert rank_inside(np.ones((1, 6)), mask) == pytest.approx(mask.mean())
+
+
+def test_pixels_without_evidence_have_no_rank():
+    map = np.array([[5.0, 0, 0, -1]])
+    assert rank_inside(map, np.array([[True, True, False, False]])) == 0.5
+    assert rank_inside(-np.ones((1, 4)), np.array([[True, True, False, False]])) == 0
 
 
 def test_only_a_constant_map_is_flat():

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from plainfilm.cli.console import command_line, say, stages
+from plainfilm.cli.console import command_line, print_json, print_table, say, stages
 from plainfilm.cli.explain import METHODS, with_settings
-from plainfilm.cli.films import Quarantine
+from plainfilm.cli.films import FINISHED_WITH_EXCLUSIONS, Quarantine, open_output, write_csv
 from plainfilm.cli.options import AsJson, Device, ErrorPolicy, MaxExcluded, Model, OnDevice, OnError
 from plainfilm.cli.predict import load_model
+from plainfilm.io.atomic import write_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from plainfilm.audit.run import Results
+    from plainfilm.audit.summary import MethodTable, Summary
 
 
 def audit(
@@ -42,15 +52,73 @@ def audit(
     from plainfilm.audit.summary import summarise
     from plainfilm.datasets.opening import open_data
     from plainfilm.reports.audit import write_audit
+    from plainfilm.reports.audit_record import audit_facts, audit_record
 
+    start = time.perf_counter()
     wanted = tuple(name.strip() for name in findings.split(",") if name.strip())
     plan = Plan(
         load_model(model, device), open_data(data), with_settings(methods.split(","), settings or []), wanted
     )
-    quarantine = Quarantine(on_error, max_excluded)
+    open_output(out)
     with stages() as show:
-        results = run(plan, out, show, quarantine.exclude)
+        results = run(plan, out, show, Quarantine(on_error, max_excluded).exclude)
         summary = summarise(results, plan.findings)
-    write_audit(out / "index.html", plan, results, summary, {"Command": command_line()})
-    say(f"Page: {out / 'index.html'}")
-    raise typer.Exit(quarantine.exit_code)
+    facts = audit_facts(plan, command_line(), time.perf_counter() - start)
+    record = audit_record(plan, results, summary) | {"provenance": facts}
+    page = write_audit(out / "index.html", plan, results, summary, facts)
+    _save(out, results, record)
+    if as_json:
+        print_json(record | {"page": str(page)})
+    else:
+        _show(summary, record["remarks"])
+    say(f"Page: {page}")
+    raise typer.Exit(FINISHED_WITH_EXCLUSIONS if results.excluded else 0)
+
+
+def _save(out: Path, results: Results, record: dict[str, Any]) -> None:
+    """Writes the tables beside the page, for a spreadsheet and for a program."""
+    _write_table(out / "predictions.csv", results.predictions)
+    if len(results.scores):
+        _write_table(out / "scores.csv", results.scores)
+    if results.excluded:
+        write_csv(out / "excluded.csv", ("id", "reason"), results.excluded.items())
+    write_text(out / "summary.json", json.dumps(record, indent=2, allow_nan=False))
+
+
+def _write_table(path: Path, table: pd.DataFrame) -> None:
+    write_csv(path, list(table.columns), table.itertuples(index=False, name=None))
+
+
+def _show(summary: Summary, remarks: Sequence[dict[str, str]]) -> None:
+    from plainfilm.audit.measures import FIDELITY, PLAUSIBILITY
+    from plainfilm.reports.wording import interval, number
+
+    rows = [
+        (row.finding, f"{row.auroc.n_positive} of {row.auroc.n}", *(
+            f"{number(value.value)} ({interval(value)})" for value in (row.auroc, row.average_precision)
+        ))
+        for row in summary.performance
+    ]  # fmt: skip
+    print_table(("finding", "films", "AUROC", "average precision"), rows, "Performance (95 %)")
+    if summary.overall:
+        _show_methods("Plausibility: agreement with experts", summary.overall, PLAUSIBILITY)
+        _show_methods("Fidelity: agreement with the model", summary.overall, FIDELITY)
+    for remark in remarks:
+        say(f"{ {'worry': '!', 'good': '+', 'note': '-'}[remark['kind']] } {remark['text']}")
+
+
+def _show_methods(title: str, table: MethodTable, measures: Sequence[str]) -> None:
+    """Means of the methods, with a star where they beat maps that know nothing."""
+    from plainfilm.metrics.measures import MEASURES
+    from plainfilm.reports.wording import interval, number
+
+    rows = [
+        (row.method, *(
+            f"{number(row.values[name].value)} ({interval(row.values[name])})"
+            f"{' *' if row.beats_baselines(name) else ''}"
+            for name in measures
+        ))
+        for row in table.rows
+    ]  # fmt: skip
+    counted = f"{table.maps} maps of {table.patients} patients (95 %), * beyond chance"
+    print_table(("method", *(MEASURES[name].title for name in measures)), rows, f"{title}; {counted}")

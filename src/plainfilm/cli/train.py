@@ -14,7 +14,7 @@ from plainfilm.cli.options import AsJson
 from plainfilm.errors import ResourceError
 
 if TYPE_CHECKING:
-    from plainfilm.training.films import Progress
+    from plainfilm.training.parts import Progress
 
 
 def train(
@@ -29,6 +29,9 @@ def train(
     cache: Annotated[Path, typer.Option(help="Folder that keeps decoded and rendered films.")] = Path(
         "runs/films"
     ),
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the run folder's last snapshot, if it has one.")
+    ] = False,
     for_machines: AsJson = False,
 ) -> None:
     """Train what a recipe describes, and measure it on films it has not seen."""
@@ -38,11 +41,12 @@ def train(
     folder = out or Path("runs") / settings.name
     _check_writable(folder, cache)
     # After the checks, since Lightning takes seconds to import.
-    from plainfilm.training.run import MEASURES, as_json
+    from plainfilm.training.judging import as_json
+    from plainfilm.training.run import MEASURES
     from plainfilm.training.run import train as run
 
     with _bars() as progress:
-        figures = run(settings, folder, cache, progress)
+        figures = run(settings, folder, cache, progress, resume)
     if not figures:  # a process that only helped with the training
         return
     measure = MEASURES[settings.task]

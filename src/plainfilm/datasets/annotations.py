@@ -11,9 +11,9 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pandas as pd
 
-from plainfilm.datasets.study import Box
 from plainfilm.errors import InputError
 from plainfilm.io.read import read
+from plainfilm.masks.box import Box
 from plainfilm.masks.polygon import polygon_mask
 from plainfilm.masks.rle import decode_rle
 from plainfilm.radiograph import Placement, Size

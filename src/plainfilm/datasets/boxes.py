@@ -12,10 +12,9 @@ import pandas as pd
 
 from plainfilm.datasets.annotations import Annotation
 from plainfilm.datasets.readers.layout import film_key, read_csv
-from plainfilm.datasets.study import Box
 from plainfilm.errors import LabelError
 from plainfilm.findings import canonical
-from plainfilm.masks.box import box_mask
+from plainfilm.masks.box import Box, box_mask
 from plainfilm.radiograph import Size
 
 NIH_SIDE = 1024

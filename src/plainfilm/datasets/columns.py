@@ -10,7 +10,7 @@ import pandas as pd
 from plainfilm.errors import LabelError
 
 TEXT = ("film", "path", "patient", "study", "view", "sex", "device", "split", "sha256")
-NUMBERS = ("age", "height", "width")
+NUMBERS = ("age", "height", "width", "bits", "inverted")
 SPLITS = ("train", "validation", "test")
 FINDING, SCORE = "finding:", "score:"
 ZONES = "ABCDEF"

@@ -16,7 +16,15 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from plainfilm.datasets.annotations import COLUMNS, KINDS, annotation_table, boxes_on, masks_on, resized
+from plainfilm.datasets.annotations import (
+    COLUMNS,
+    KINDS,
+    annotation_table,
+    boxes_on,
+    mask_path,
+    masks_on,
+    resized,
+)
 from plainfilm.datasets.columns import FINDING, SCORE, UNCERTAIN, ZONES, check_labels, completed
 from plainfilm.datasets.study import Study
 from plainfilm.errors import ArtifactError, InputError, LabelError, ResourceError
@@ -47,7 +55,8 @@ class Manifest:
         films: Columns ``film`` (unique), ``path`` (with "/"; "" where the file is not here), ``patient``,
             ``study``, ``view`` ("PA", "AP", "LATERAL" or ""), ``sex`` ("F", "M" or ""), ``age`` in years,
             ``device``, ``split`` ("train", "validation", "test" or ""), ``sha256``, ``height`` and ``width``
-            (after a check; NaN before), ``finding:NAME`` (1, 0, -1 uncertain, NaN unknown) and
+            (after a check; NaN before), ``bits`` and ``inverted`` where the files do not tell (``read``),
+            ``finding:NAME`` (1, 0, -1 uncertain, NaN unknown) and
             ``score:NAME``.
         annotations: Columns of ``plainfilm.datasets.annotations.COLUMNS``.
         uncertain: What -1 becomes, by finding; "ignore" (NaN) where nothing is said.
@@ -78,7 +87,8 @@ class Manifest:
             InputError: for a film that is not here or cannot be read, or an annotation of another shape.
         """
         row = self.films.iloc[index]
-        film = read(self.path(index))
+        bits = None if isnan(row["bits"]) else int(row["bits"])
+        film = read(self.path(index), bits=bits, inverted=row["inverted"] == 1)
         shapes = self._shapes.get(row["film"], self.annotations.iloc[:0])
         masks = masks_on(shapes, film.size, self.root)
         given = {name: float(row[SCORE + name]) for name in self.scores}
@@ -183,10 +193,11 @@ class Manifest:
         for row in drawn.itertuples():
             file = content_hash(self.root / mask_path(row)) if row.kind == "file" else ""
             lungs[row.film] = f"{lungs.get(row.film, '')}{row.height}x{row.width}{row.shape}{file}"
-        names = self.films["film"]
+        columns = (self.films[name] for name in ("film", "bits", "inverted"))
+        known = [(lungs.get(film, ""), bits, inverted) for film, bits, inverted in zip(*columns, strict=True)]
         return [
-            hashlib.sha256(f"{key}{lungs[name]}".encode()).hexdigest() if name in lungs else key
-            for key, name in zip(films, names, strict=True)
+            hashlib.sha256(repr((key, *beside)).encode()).hexdigest()
+            for key, beside in zip(films, known, strict=True)
         ]
 
     def fingerprint(self) -> str:

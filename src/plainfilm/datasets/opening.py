@@ -16,7 +16,9 @@ FILMS, SEED = 200, 90_000
 
 
 def open_data(name: str) -> Manifest | Phantom:
-    """Opens a manifest's folder, or renders phantoms: "phantom", "phantom:500", "phantom:500:7" (films, seed).
+    """Opens a manifest's folder, or renders phantoms: "phantom", "phantom:500", "phantom:500:7".
+
+    The numbers are films and seed.
 
     Raises:
         InputError: for anything else.

@@ -7,10 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from plainfilm.masks.box import box_mask
+from plainfilm.masks.box import Box, box_mask
 from plainfilm.radiograph import Radiograph
-
-Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, eq=False)

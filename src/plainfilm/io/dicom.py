@@ -13,25 +13,23 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BytesIO
+from io import BytesIO, FileIO
 from pathlib import Path
 
 import numpy as np
 from pydicom import Dataset, dcmread
 from pydicom.encaps import generate_fragments, parse_basic_offsets
 from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.filereader import read_file_meta_info
-from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, RLELossless
+from pydicom.uid import UID, RLELossless
 
 from plainfilm.errors import InputError
 from plainfilm.io import header
 from plainfilm.io.codec import Encoding, decode
 from plainfilm.io.decoding import decode_apart
+from plainfilm.io.deflated import BoundedFile
 from plainfilm.io.greyscale import curve
 from plainfilm.io.rules import Colour, check_size, grey, notices
 from plainfilm.radiograph import Radiograph
-
-INFLATED_LIMIT = 256 << 20  # bytes that a deflated file may grow to
 
 # What pydicom raises on damaged files; a fuzz test keeps the list complete.
 _DAMAGE = (
@@ -80,29 +78,10 @@ def _guarded(path: Path) -> Iterator[None]:
 
 
 def _parse(path: Path) -> Dataset:
-    with path.open("rb") as file:
+    with BoundedFile(FileIO(path)) as file:
         has_preamble = file.read(132)[128:] == b"DICM"
-    if has_preamble:
-        _refuse_inflation(path)
-    return dcmread(path, force=not has_preamble, specific_tags=list(header.ELEMENTS))
-
-
-def _refuse_inflation(path: Path) -> None:
-    """Inflates a deflated file without keeping it, for pydicom would do so without limit."""
-    meta = read_file_meta_info(path)
-    if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
-        return
-    inflater, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
-    with path.open("rb") as file:
-        # The preamble and its mark, the element of 12 bytes that holds the length, and that length.
-        file.seek(132 + 12 + int(meta.FileMetaInformationGroupLength))
-        rest = file.read()
-    while rest and not inflater.eof:
-        size += len(inflater.decompress(rest, 1 << 20))
-        rest = inflater.unconsumed_tail
-        if size > INFLATED_LIMIT:
-            found = f"a deflated file that grows beyond {INFLATED_LIMIT >> 20} MB"
-            raise InputError(found, "a film of a plain size", str(path))
+        file.seek(0)
+        return dcmread(file, force=not has_preamble, specific_tags=list(header.ELEMENTS))
 
 
 def _shown(

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable
 
 from pydicom import Dataset
-from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, UID_dictionary
 
 from plainfilm.errors import InputError
 from plainfilm.io.codec import Encoding
@@ -30,8 +30,12 @@ _OTHER_MODALITIES = (
     "CT", "MR", "US", "NM", "PT", "MG", "XA", "RF", "PX", "IO", "SR", "SEG", "PR", "KO", "REG", "ECG",
     "RTIMAGE", "RTDOSE", "RTPLAN", "RTSTRUCT", "DOC", "SM", "OP", "OPT", "ES", "XC", "GM", "BMD",
 )  # fmt: skip
-# Computed and digital radiography, for presentation and processing, and secondary capture.
-_STORAGE = tuple(f"1.2.840.10008.5.1.4.1.1.{end}" for end in ("1", "1.1", "1.1.1", "7"))
+_STANDARD = "1.2.840.10008."
+# Computed and digital radiography, for presentation and processing, and secondary capture of one frame
+# or, by the newer classes, of bits, bytes, words or colours, which may be one frame too.
+_STORAGE = tuple(
+    f"{_STANDARD}5.1.4.1.1.{end}" for end in ("1", "1.1", "1.1.1", "7", "7.1", "7.2", "7.3", "7.4")
+)
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 _TERMS = {
@@ -44,17 +48,21 @@ _TERMS = {
 
 
 def check_modality(dataset: Dataset, where: str) -> None:
-    """Refuses what is no radiograph; without a modality the storage class decides.
+    """Refuses what is no radiograph, by its modality and by its storage class where it has one.
 
     Raises:
-        InputError: for CT, MR, reports and other kinds of object.
+        InputError: for CT, MR, reports, tables of contents and other kinds of object.
     """
     modality = dataset.get("Modality")
-    storage = dataset.get("SOPClassUID")
-    if modality in MODALITIES or (not modality and (not storage or storage in _STORAGE)):
-        return
-    found = f"modality {modality}" if modality in _OTHER_MODALITIES else "another modality or kind of object"
-    raise InputError(found, f"a radiograph ({', '.join(MODALITIES)})", where)
+    storage = dataset.get("SOPClassUID") or dataset.file_meta.get("MediaStorageSOPClassUID") or ""
+    if modality and modality not in MODALITIES:
+        found = f"modality {modality}" if modality in _OTHER_MODALITIES else "another modality"
+        raise InputError(found, f"a radiograph ({', '.join(MODALITIES)})", where)
+    judged = storage.startswith(_STANDARD) or not modality  # a vendor's own class may hold radiographs
+    if storage and judged and storage not in _STORAGE:
+        # The name is the standard's, for what the file says may be anything.
+        kind = UID(storage).name if storage in UID_dictionary else "another kind of object"
+        raise InputError(kind, "the storage class of a radiograph", where)
 
 
 def encoding(dataset: Dataset, where: str) -> Encoding:

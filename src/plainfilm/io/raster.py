@@ -2,7 +2,7 @@
 
 What becomes of each kind of pixel:
 
-    1, 8 or 16 bit grey      divided by its largest possible value (12-bit TIFF by 4095)
+    1, 8 or 16 bit grey      divided by its largest possible value (12-bit TIFF by 4095; see ``bits``)
     float                    as it is; a value outside [0, 1] is an error, for no range is declared
     palette, RGB, YCbCr      three equal channels collapse, else see ``colour``
     alpha                    dropped where wholly opaque, else an error
@@ -46,7 +46,7 @@ _WHITE_IS_ZERO = 0
 _ADVICE = "Export or download it again."
 
 
-def read_image(path: Path, kind: str, colour: Colour, max_pixels: int) -> Radiograph:
+def read_image(path: Path, kind: str, colour: Colour, max_pixels: int, used: int | None = None) -> Radiograph:
     """Reads a PNG, JPEG or TIFF file; see `plainfilm.io.read.read`."""
     where = str(path)
     try:
@@ -63,10 +63,10 @@ def read_image(path: Path, kind: str, colour: Colour, max_pixels: int) -> Radiog
     except _DAMAGE as error:
         raise _damaged(path, kind, error) from error
     tags = {} if orientation == 1 else {"Orientation": orientation}
-    return _film(path, kind, values, bits, colour, tags)
+    return _film(path, kind, values, _used(used, bits, values, where), colour, tags)
 
 
-def read_array(path: Path, colour: Colour, max_pixels: int) -> Radiograph:
+def read_array(path: Path, colour: Colour, max_pixels: int, used: int | None = None) -> Radiograph:
     """Reads a NumPy file ``(H, W)`` or ``(H, W, 3)``; see `plainfilm.io.read.read`."""
     where = str(path)
     try:
@@ -80,7 +80,23 @@ def read_array(path: Path, colour: Colour, max_pixels: int) -> Radiograph:
     if values.dtype.kind not in "bf" and values.dtype not in (np.uint8, np.uint16):
         raise InputError(f"an array of {values.dtype}", "bool, uint8, uint16 or float", where)
     bits = 1 if values.dtype.kind == "b" else 8 * values.dtype.itemsize
-    return _film(path, "npy", np.asarray(values), bits, colour, {})
+    values = np.asarray(values)
+    return _film(path, "npy", values, _used(used, bits, values, where), colour, {})
+
+
+def _used(used: int | None, bits: int, values: np.ndarray, where: str) -> int:
+    """Bits that decide what is white: those declared by the caller, else those of the file."""
+    if used is None:
+        return bits
+    if values.dtype.kind == "f" or not 1 <= used <= bits:
+        kind = "floats" if values.dtype.kind == "f" else f"{bits} bits"
+        raise InputError(f"bits={used} of a file of {kind}", "as many bits as an integer film uses", where)
+    if values.max() >= 2**used:
+        raise InputError(
+            f"a pixel of {values.max()} under bits={used}", f"at most {2**used - 1}", where,
+            "The table that gives the bits contradicts the file: correct it, or leave them out.",
+        )  # fmt: skip
+    return used
 
 
 def _film(
@@ -98,7 +114,9 @@ def _film(
             "A file of floats declares no range: divide by its white level and save it again.",
         )  # fmt: skip
     facts = {"Format": kind.upper(), "Rows": pixels.shape[0], "Columns": pixels.shape[1], "BitsStored": bits}
-    return Radiograph(pixels, path.stem, tags=facts | tags, warnings=notices(pixels))
+    # Of 16 bits the highest is often unused; of 12 or 14 that a table declares it is not.
+    noticed = notices(pixels, dim=1 / 2) if white == 2**16 - 1 else notices(pixels)
+    return Radiograph(pixels, path.stem, tags=facts | tags, warnings=noticed)
 
 
 def _bits(image: Image.Image, data: bytes, where: str) -> int:

@@ -13,7 +13,6 @@ Colour = Literal["luma"] | None
 MAX_PIXELS = 100_000_000
 MIN_SIDE = 2
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
-_DIM = 1 / 8
 
 
 def check_size(rows: int, columns: int, max_pixels: int, where: str) -> None:
@@ -56,14 +55,14 @@ def grey(channels: np.ndarray, colour: Colour, where: str) -> np.ndarray:
     )  # fmt: skip
 
 
-def notices(pixels: np.ndarray) -> tuple[str, ...]:
-    """What a user should know of decoded pixels in [0, 1]: a constant or a nearly black film."""
+def notices(pixels: np.ndarray, dim: float = 1 / 8) -> tuple[str, ...]:
+    """What a user should know of decoded pixels in [0, 1]: a constant film, or none above ``dim``."""
     brightest = float(pixels.max())
     if brightest == pixels.min():
         return (f"All pixels have the same value, {brightest:.4g}.",)
-    if brightest < _DIM:
+    if brightest < dim:
         return (
             f"The brightest pixel is {brightest:.3g} of the declared range; "
-            "the file may hold fewer bits than it declares.",
+            "the file may hold fewer bits than it declares (bits= of read).",
         )
     return ()

@@ -15,7 +15,7 @@ from scipy.special import ndtr, stdtrit
 from plainfilm.errors import InputError
 from plainfilm.metrics.classification import auroc
 from plainfilm.metrics.intervals import Interval, two_sided
-from plainfilm.metrics.labels import numbers
+from plainfilm.metrics.labels import Names, numbers
 from plainfilm.metrics.precision import average_precision
 from plainfilm.metrics.weighted import mean, weighted_auroc, weighted_average_precision, weighted_mean
 
@@ -41,7 +41,7 @@ CELLS = 2_000_000
 def bootstrap_interval(
     statistic: Statistic,
     *columns: Any,
-    patients: Sequence[Any],
+    patients: Names,
     n: int = 1000,
     seed: int = 0,
     level: float = 0.95,
@@ -59,7 +59,9 @@ def bootstrap_interval(
         mean of a skewed IoU of 0.20        88 (79)    91 (87)    94 (92)    94 (93)
 
     (the last with 1 to 4 alike films a patient). The bias-corrected, accelerated bootstrap (BCa) covered less
-    than this one in every cell, 80 % in the worst. Below ``FEWEST_PATIENTS`` the interval carries a caution.
+    in every cell, 80 % in the worst; for average precision alone, where this one is wide, it was nearer to
+    95 %. Below ``FEWEST_PATIENTS`` the interval carries a caution. Resamples in which the statistic is
+    undefined are left out.
 
     Args:
         statistic: A function of the columns: ``auroc``, ``average_precision`` or ``mean``, which take all
@@ -83,7 +85,7 @@ def bootstrap_interval(
 
 
 def interval_from(
-    draws: np.ndarray, statistic: Statistic, *columns: Any, patients: Sequence[Any], level: float = 0.95
+    draws: np.ndarray, statistic: Statistic, *columns: Any, patients: Names, level: float = 0.95
 ) -> Interval:
     """``bootstrap_interval`` from draws that ``resampled`` made of the same columns and patients.
 
@@ -100,7 +102,7 @@ def interval_from(
 
 
 def resampled(
-    statistic: Statistic, *columns: Any, patients: Sequence[Any], n: int = 1000, seed: int = 0
+    statistic: Statistic, *columns: Any, patients: Names, n: int = 1000, seed: int = 0
 ) -> np.ndarray:
     """The statistic in ``n`` resamples of the patients, ``(n,)``; NaN where it is undefined in one.
 
@@ -125,7 +127,7 @@ def expanded_percentiles(draws: np.ndarray, units: int, quantile: float) -> tupl
     return float(low), float(high)
 
 
-def counting_patients(statistic: Statistic, columns: Sequence[Any], patients: Sequence[Any]) -> int:
+def counting_patients(statistic: Statistic, columns: Sequence[Any], patients: Names) -> int:
     """Patients with a known film, for a statistic of two classes those of the rarer one."""
     last, names = numbers(columns[-1]), np.asarray(patients)
     if statistic in OF_CLASSES:
@@ -135,17 +137,20 @@ def counting_patients(statistic: Statistic, columns: Sequence[Any], patients: Se
 
 def caution_about(units: int) -> str:
     """What to say of an interval that rests on so many patients."""
-    return f"only {units} patients" if units < FEWEST_PATIENTS else ""
+    return f"only {units} patient{'s' * (units != 1)}" if units < FEWEST_PATIENTS else ""
 
 
-def _draws(patients: Sequence[Any], films: int, n: int, seed: int) -> Iterator[np.ndarray]:
+def _draws(patients: Names, films: int, n: int, seed: int) -> Iterator[np.ndarray]:
     """How often each film is drawn, ``(films, some resamples)``, part after part."""
     _, patient = np.unique(np.asarray(patients), return_inverse=True)
     people, rng = int(patient.max(initial=-1)) + 1, np.random.default_rng(seed)
     part = max(1, CELLS // max(1, films))
     for start in range(0, n, part):
-        drawn = rng.multinomial(people, np.full(people, 1 / people), size=min(part, n - start))
-        yield np.ascontiguousarray(drawn.T.astype(np.uint16))[patient]
+        drawn = [
+            np.bincount(rng.integers(0, people, people), minlength=people).astype(np.uint16)
+            for _ in range(min(part, n - start))
+        ]
+        yield np.stack(drawn, axis=1)[patient]
 
 
 def _on_counts(statistic: Statistic, columns: Sequence[np.ndarray], counts: np.ndarray) -> np.ndarray:
@@ -164,7 +169,7 @@ def _counts(statistic: Statistic, last: np.ndarray) -> dict[str, Any]:
     return counts
 
 
-def _checked(columns: Sequence[Any], patients: Sequence[Any]) -> list[np.ndarray]:
+def _checked(columns: Sequence[Any], patients: Names) -> list[np.ndarray]:
     arrays = [numbers(column) for column in columns]
     lengths = {len(array) for array in arrays} | {len(patients)}
     if not arrays or len(lengths) != 1:

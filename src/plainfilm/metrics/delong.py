@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import nan, sqrt
 from statistics import NormalDist
 from typing import Any
@@ -12,12 +11,12 @@ import numpy as np
 from plainfilm.metrics.bootstrap import caution_about
 from plainfilm.metrics.classification import placements
 from plainfilm.metrics.intervals import Interval, two_sided
-from plainfilm.metrics.labels import scores_and_labels
+from plainfilm.metrics.labels import Names, scores_and_labels
 from plainfilm.metrics.paired import Comparison, people_of
 
 
 def delong_test(
-    first: Any, second: Any, truth: Any, patients: Sequence[Any] | None = None, level: float = 0.95
+    first: Any, second: Any, truth: Any, patients: Names | None = None, level: float = 0.95
 ) -> Comparison:
     """The difference of two AUROCs, tested (DeLong et al. 1988).
 

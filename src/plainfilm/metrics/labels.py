@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,9 @@ from plainfilm.masks.arrays import as_array
 ONE_CLASS = "a target with one class only is undefined: NaN, left out of the mean"
 NO_POSITIVE = "a target without a positive film is undefined: NaN, left out of the mean"
 NO_TRUTH = "a target without known truth is undefined: NaN, left out of the mean"
+
+Names = Sequence[Any] | np.ndarray
+"""One name per film: its patient, or its group."""
 
 
 def numbers(values: Any) -> np.ndarray:

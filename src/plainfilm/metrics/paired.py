@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isnan, nan, sqrt
 from typing import Any
@@ -13,7 +13,7 @@ from scipy.special import stdtrit
 from plainfilm.errors import InputError
 from plainfilm.metrics.bootstrap import caution_about
 from plainfilm.metrics.intervals import Interval, two_sided
-from plainfilm.metrics.labels import numbers
+from plainfilm.metrics.labels import Names, numbers
 
 EXACT_UP_TO = 12
 """Patients up to which all flips are counted, 4096 at most, instead of drawn."""
@@ -41,7 +41,7 @@ class Comparison:
 def permutation_test(
     first: Any,
     second: Any,
-    patients: Sequence[Any] | None = None,
+    patients: Names | None = None,
     n: int = 10_000,
     seed: int = 0,
     level: float = 0.95,
@@ -97,7 +97,7 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     return corrected
 
 
-def people_of(patients: Sequence[Any] | None, n: int) -> np.ndarray:
+def people_of(patients: Names | None, n: int) -> np.ndarray:
     """The patient of each film, each film a patient of its own where none are given.
 
     Raises:

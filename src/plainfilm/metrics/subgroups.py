@@ -17,13 +17,14 @@ import numpy as np
 from plainfilm.errors import InputError
 from plainfilm.metrics.bootstrap import (
     Statistic,
+    counting_patients,
     expanded_percentiles,
     interval_from,
     resampled,
 )
 from plainfilm.metrics.delong import normal_p_value
 from plainfilm.metrics.intervals import Interval, two_sided
-from plainfilm.metrics.labels import numbers
+from plainfilm.metrics.labels import Names, numbers
 from plainfilm.metrics.paired import holm
 
 if TYPE_CHECKING:
@@ -63,11 +64,15 @@ class Subgroup:
         return self.difference is None
 
 
+Estimate = tuple[Subgroup, np.ndarray, int]
+"""A group, its statistic in each resample, and the patients that count."""
+
+
 def by_subgroup(
     statistic: Statistic,
     *columns: Any,
-    patients: Sequence[Any],
-    attributes: Mapping[str, Sequence[Any]],
+    patients: Names,
+    attributes: Mapping[str, Names],
     n: int = 1000,
     seed: int = 0,
     level: float = 0.95,
@@ -97,16 +102,17 @@ def by_subgroup(
     table: list[Subgroup] = []
     for attribute, values in attributes.items():
         groups = _groups(values, len(patients), attribute)
-        estimates = []
+        estimates: list[Estimate] = []
         for name in _largest_first(groups):
-            inside = [*arrays[:-1], np.where(groups == name, arrays[-1], nan)]
+            member = groups == name
+            inside = [*arrays[:-1], np.where(member, arrays[-1], nan)]
             draws = resampled(statistic, *inside, patients=patients, n=n, seed=seed)
             interval = interval_from(draws, statistic, *inside, patients=patients, level=level)
-            films = int((groups == name).sum())
-            people = len(np.unique(np.asarray(patients)[groups == name]))
-            estimates.append((Subgroup(attribute, name, films, people, interval), draws))
-        reference = estimates[0]
-        table += [reference[0], *(_compared(*other, *reference) for other in estimates[1:])]
+            people = len(np.unique(np.asarray(patients)[member]))
+            row = Subgroup(attribute, name, int(member.sum()), people, interval)
+            estimates.append((row, draws, counting_patients(statistic, inside, patients)))
+        table += [row for row, _, _ in estimates[:1]]
+        table += [_compared(other, estimates[0]) for other in estimates[1:]]
     return _corrected(table)
 
 
@@ -137,7 +143,7 @@ def age_bands(ages: Any, edges: Sequence[float] = AGE_EDGES) -> np.ndarray:
     return np.where(np.isnan(years), "", names[np.searchsorted(cuts, years, side="right")])
 
 
-def _groups(values: Sequence[Any], n: int, attribute: str) -> np.ndarray:
+def _groups(values: Names, n: int, attribute: str) -> np.ndarray:
     if len(values) != n:
         raise InputError(f"{len(values)} values for {n} films", "one per film", attribute)
     return np.array(
@@ -152,13 +158,13 @@ def _largest_first(groups: np.ndarray) -> list[str]:
     return [str(name) for name, _ in order]
 
 
-def _compared(group: Subgroup, draws: np.ndarray, reference: Subgroup, others: np.ndarray) -> Subgroup:
+def _compared(one: Estimate, other: Estimate) -> Subgroup:
     """A group with its difference from the reference, both in the same resamples."""
+    (group, draws, units), (reference, others, other_units) = one, other
     ours, theirs = group.interval, reference.interval
     difference, drawn = ours.value - theirs.value, draws - others
     error = float(np.nanstd(drawn, ddof=1)) if np.count_nonzero(~np.isnan(drawn)) > 1 else nan
-    patients = min(group.patients, reference.patients)
-    low, high = expanded_percentiles(drawn, patients, two_sided(ours.level))
+    low, high = expanded_percentiles(drawn, min(units, other_units), two_sided(ours.level))
     interval = Interval(
         difference, low, high, ours.n + theirs.n, level=ours.level,
         method=ours.method, caution=ours.caution or theirs.caution,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import pickle
@@ -162,6 +163,13 @@ def test_the_layout_of_the_release_is_found(tmp_path):
     np.testing.assert_array_equal(study.masks["Lung Opacity"], mask)
     assert study.masks["Edema"].all()
     assert study.findings["Effusion"] == 0
+
+
+def test_a_packed_file_is_the_same(sample, tmp_path):
+    packed = tmp_path / "gt_annotations_val.json.gz"
+    packed.write_bytes(gzip.compress((sample / "gt_annotations_val.json").read_bytes()))
+    found = read_chexlocalize(tmp_path, kind="polygon", table=sample / "valid.csv")
+    pd.testing.assert_frame_equal(found.annotations, read_chexlocalize(sample, kind="polygon").annotations)
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,9 @@ def test_films_are_found_in_numbered_folders(tmp_path):
     assert found.films["path"].tolist() == ["3/0_a.png", ""]
     assert found.films["sex"].tolist() == ["F", ""]
     np.testing.assert_array_equal(found.films["age"], [84, np.nan])
-    assert found[0].patient == "100"
+    study = found[0]
+    assert study.patient == "100"
+    assert (study.radiograph.pixels == 1).all(), "twelve of sixteen bits are used"
 
 
 def test_names_of_findings_are_those_of_nih_where_both_mean_the_same():

@@ -96,9 +96,7 @@ class Phantom:
 
     def outlined(self) -> list[tuple[str, ...]]:
         """For each film the findings that it shows, all of which have masks."""
-        return [
-            tuple(n for n, v in self.content(index).labels.items() if v == 1) for index in range(self.n)
-        ]
+        return [tuple(n for n, v in self.content(index).labels.items() if v == 1) for index in range(self.n)]
 
     def fingerprint(self) -> str:
         """A text that changes with the settings, and with how this version draws a film."""

@@ -11,8 +11,8 @@ import pandas as pd
 
 from plainfilm.datasets.annotations import Annotation, annotation_table
 from plainfilm.datasets.manifest import Manifest
-from plainfilm.datasets.study import Box
 from plainfilm.errors import InputError, LabelError
+from plainfilm.masks.box import Box
 
 ANY, MAJORITY = "any", "majority"
 AND = "+"

@@ -16,7 +16,7 @@ from plainfilm.errors import LabelError
 TABLE = "PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv"
 COLUMNS = (
     "ImageID", "StudyDate_DICOM", "StudyID", "PatientID", "PatientBirth", "PatientSex_DICOM", "Projection",
-    "Manufacturer_DICOM", "MethodLabel", "Labels",
+    "Manufacturer_DICOM", "BitsStored_DICOM", "MethodLabel", "Labels",
 )  # fmt: skip
 PHYSICIAN = "Physician"
 VIEWS = {"PA": "PA", "L": "LATERAL", "AP": "AP", "AP_horizontal": "AP"}
@@ -154,6 +154,7 @@ def read_padchest(
 
     A film is called as its file without suffix. Findings are 1 or 0 by ``LABELS``, and NaN where a film
     has no labels or none that says anything (``SILENT``). Age is the year of the study less that of birth.
+    Films are 16-bit PNGs of which 10 or 12 bits are used, as the table tells.
 
     Args:
         root: A folder of films, flat or in PadChest's numbered folders, or without films.
@@ -179,14 +180,15 @@ def read_padchest(
         "study": rows["StudyID"],
         "view": rows["Projection"].map(VIEWS).fillna(""),
         "sex": sexes(rows["PatientSex_DICOM"]),
-        "age": _years(rows["StudyDate_DICOM"].str[:4]) - _years(rows["PatientBirth"]),
+        "age": _number(rows["StudyDate_DICOM"].str[:4]) - _number(rows["PatientBirth"]),
         "device": rows["Manufacturer_DICOM"],
+        "bits": _number(rows["BitsStored_DICOM"]),
     }
     labels = _substrings(rows["Labels"]) if legacy_substring else _exact(rows["Labels"], path.name)
     return Manifest("padchest", root, films_table(columns, labels))
 
 
-def _years(cells: pd.Series) -> pd.Series:
+def _number(cells: pd.Series) -> pd.Series:
     return pd.to_numeric(cells, errors="coerce")
 
 

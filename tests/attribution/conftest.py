@@ -47,6 +47,15 @@ def small() -> nn.Module:
     return randomised(Small())
 
 
+@pytest.fixture
+def transformer() -> nn.Module:
+    """torchvision's, small, with a class token and a head that is not zero."""
+    torch.manual_seed(0)
+    network = torchvision.models.VisionTransformer(32, 8, 3, 2, 24, 48, num_classes=3).eval()
+    nn.init.normal_(network.heads.head.weight)
+    return network
+
+
 @pytest.fixture(params=["torchvision", "torchxrayvision"])
 def densenet(request: pytest.FixtureRequest) -> tuple[nn.Module, Tensor]:
     """A public DenseNet-121 as it ships, with its functional in-place end, and images."""

@@ -8,7 +8,8 @@ from plainfilm.attribution import Status, explain_films
 from plainfilm.attribution.explain import explain, explain_targets
 from plainfilm.attribution.registry import method_class, names
 from plainfilm.errors import ModelError
-from plainfilm.models.classifier import wrap
+from plainfilm.models.classifier import Classifier, wrap
+from plainfilm.models.spec import InputSpec
 from plainfilm.radiograph import Radiograph
 
 
@@ -60,6 +61,60 @@ def test_a_network_of_probabilities_is_explained_in_probability(small):
     network = torch.nn.Sequential(small, torch.nn.Sigmoid())
     one = explain(wrap(network, ("a", "b", "c"), 16, output="probability"), film(0), "a")
     assert one.unit == "probability per cell"
+
+
+@pytest.mark.parametrize(("card", "unit"), [({}, "value"), ({"unit": "Brixia point"}, "Brixia point")])
+def test_a_network_of_values_is_explained_in_their_unit(card, unit, small, tmp_path):
+    """Occlusion of a score in points is a drop in points, whatever a sigmoid would make of it."""
+    model = Classifier(small, ("Severity", "", ""), InputSpec(16), "value", card)
+    one = explain(model, film(0), "Severity", "occlusion")
+    assert one.unit == f"drop in {unit}"
+    assert explain(model, film(0), "Severity").unit == f"{unit} per cell"
+    assert one.probability == pytest.approx(model.predict(film(0))["Severity"])
+    assert one.record()["output"] == "value"
+    covered = film(0).pixels.copy()
+    twice = Classifier(torch.nn.Sequential(small, Scaled(2)), model.targets, model.spec, "value", card)
+    np.testing.assert_allclose(
+        explain(twice, covered, "Severity", "occlusion").map, 2 * one.map, rtol=1e-4, atol=1e-6
+    )
+    one.save(tmp_path / "why.png")
+
+
+class Scaled(torch.nn.Module):
+    def __init__(self, by: float) -> None:
+        super().__init__()
+        self.by = by
+
+    def forward(self, scores):
+        return scores * self.by
+
+
+def test_the_layer_is_looked_for_once_for_all_films(model):
+    calls = []
+    model.network.register_forward_hook(lambda *call: calls.append(1))
+    for seed in range(3):
+        explain_targets(model, film(seed), ["Mass", "Effusion"])
+    # Once for the layer; for each film the maps and the probabilities.
+    assert len(calls) == 1 + 3 * 2
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        "gradient",
+        "integrated-gradients",
+        "grad-cam",
+        "grad-cam++",
+        "smoothgrad",
+        "expected-gradients",
+        "occlusion",
+    ],
+)
+def test_a_transformer_is_explained_by_methods_that_need_no_relu(method, transformer):
+    model = wrap(transformer, ("a", "b", "c"), 32, channels=3)
+    one = explain(model, film(7), "b", method)
+    assert one.status is Status.OK
+    assert one.on_film().shape == (40, 30)
 
 
 def test_a_map_lies_where_the_model_looked(small):

@@ -8,7 +8,7 @@ from PIL import Image
 
 from plainfilm.attribution.explanation import Explanation, Status, load_map
 from plainfilm.attribution.picture import limits, overlay
-from plainfilm.errors import ArtifactError, InputError, ResourceError
+from plainfilm.errors import ArtifactError, InputError, ModelError, ResourceError
 from plainfilm.radiograph import Placement, Radiograph
 
 
@@ -44,6 +44,13 @@ def test_evidence_is_the_positive_part_or_the_magnitude():
     assert explanation(SIGNED).evidence_on_film().max() == pytest.approx(3.0)
     assert explanation(-np.abs(SIGNED)).evidence_on_film().max() == 0
     assert explanation(-np.abs(SIGNED), evidence="magnitude").evidence_on_film().max() == pytest.approx(3.0)
+
+
+def test_evidence_against_is_what_lowers_the_score():
+    assert explanation(SIGNED).evidence_on_film(against=True).max() == pytest.approx(2.0)
+    assert explanation(np.abs(SIGNED)).evidence_on_film(against=True).max() == 0
+    with pytest.raises(ModelError, match=r"magnitude.*grad-cam or occlusion"):
+        explanation(SIGNED, evidence="magnitude").evidence_on_film(against=True)
 
 
 def test_an_unknown_suffix_or_folder_is_refused_and_leaves_nothing(tmp_path):

@@ -35,6 +35,17 @@ def test_agrees_with_captum_on_public_densenets(densenet):
     torch.testing.assert_close(ours, expected, rtol=0, atol=1e-5 * expected.abs().max().item())
 
 
+def test_agrees_with_central_differences_on_a_transformer(transformer):
+    network, image = transformer.double(), torch.rand(1, 3, 32, 32, dtype=torch.float64)
+    ours = Gradient(network).attribute(image, 1)[0, 0]
+    for row, column in ((0, 0), (7, 8), (31, 13)):
+        step = torch.zeros_like(image)
+        step[0, :, row, column] = 1e-6
+        with torch.no_grad():
+            slow = (network(image + step) - network(image - step))[0, 1] / 2e-6
+        torch.testing.assert_close(ours[row, column], slow, rtol=1e-5, atol=1e-9)
+
+
 def test_channels_add_up(small):
     class Repeated(nn.Module):
         def forward(self, images):

@@ -30,6 +30,14 @@ def test_is_complete(small):
     )
 
 
+def test_is_complete_on_a_transformer(transformer):
+    images = torch.rand(2, 3, 32, 32)
+    maps = IntegratedGradients(transformer, steps=100).attribute(images, 1)
+    with torch.no_grad():
+        difference = (transformer(images) - transformer(torch.zeros_like(images)))[:, 1]
+    torch.testing.assert_close(maps.sum((1, 2, 3)), difference, rtol=1e-3, atol=1e-3)
+
+
 def test_agrees_with_captum_on_public_densenets(densenet):
     network, images = densenet
     targets = torch.tensor([2, 0])

@@ -4,11 +4,23 @@ import pytest
 import torch
 from torch import nn
 
-from plainfilm.attribution import GradCAM, Gradient, GuidedBackprop, IntegratedGradients
+from plainfilm.attribution import (
+    ExpectedGradients,
+    GradCAM,
+    GradCAMPlusPlus,
+    Gradient,
+    GuidedBackprop,
+    IntegratedGradients,
+    Occlusion,
+    SmoothGrad,
+)
 from plainfilm.attribution.method import images_within
 from plainfilm.errors import ModelError, NumericError
 
-METHODS = [Gradient, GuidedBackprop, IntegratedGradients, GradCAM]
+METHODS = [
+    Gradient, GuidedBackprop, IntegratedGradients, GradCAM, GradCAMPlusPlus, Occlusion, SmoothGrad,
+    ExpectedGradients,
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -68,7 +80,7 @@ def test_impossible_settings_of_integrated_gradients_are_refused(settings, small
         IntegratedGradients(small, **settings)
 
 
-@pytest.mark.parametrize("method", [Gradient, IntegratedGradients, GradCAM])
+@pytest.mark.parametrize("method", [m for m in METHODS if m not in (GuidedBackprop, Occlusion)])
 def test_a_score_that_ignores_the_image_gives_a_flat_map(method):
     class Constant(nn.Module):
         def __init__(self) -> None:

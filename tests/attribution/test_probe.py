@@ -4,10 +4,22 @@ import pytest
 import torch
 from torch import nn
 
-from plainfilm.attribution import GradCAM, Gradient, GuidedBackprop, IntegratedGradients
+from plainfilm.attribution import (
+    ExpectedGradients,
+    GradCAM,
+    GradCAMPlusPlus,
+    Gradient,
+    GuidedBackprop,
+    IntegratedGradients,
+    Occlusion,
+    SmoothGrad,
+)
 from plainfilm.attribution.probe import probe
 
-METHODS = [Gradient, GuidedBackprop, IntegratedGradients, GradCAM]
+METHODS = [
+    Gradient, GuidedBackprop, IntegratedGradients, GradCAM, GradCAMPlusPlus, Occlusion, SmoothGrad,
+    ExpectedGradients,
+]  # fmt: skip
 
 
 def prepared(network: nn.Module) -> nn.Module:

@@ -55,6 +55,23 @@ def test_films_perturbed_films_and_constant_baselines_pass(spec, low, high):
     spec.check(images(low, high))
 
 
+@pytest.mark.parametrize("film", [(500, 100), (100, 500)])
+def test_a_film_of_one_to_five_is_letterboxed_whole_and_maps_go_back_to_where_they_belong(film):
+    long_side = film.index(500)
+    pixels = np.zeros(film, np.float32)
+    np.moveaxis(pixels, long_side, 0)[450:460, 20:40] = 1  # near the end
+    placement = InputSpec(100, fit="letterbox").placement(film)
+    grid = placement.sample(pixels)
+    assert grid.sum() * 25 == pytest.approx(pixels.sum(), rel=0.05)  # whole, and of one scale on both sides
+    bars = np.delete(grid, np.r_[40:60], axis=1 - long_side)
+    assert not bars.any()
+    on_film = placement.restore(grid)
+    assert on_film.shape == film
+    centre = [(coordinates * on_film).sum() / on_film.sum() for coordinates in np.indices(film) + 0.5]
+    assert centre[long_side] == pytest.approx(455, abs=1)
+    assert centre[1 - long_side] == pytest.approx(30, abs=1)
+
+
 @pytest.mark.parametrize(
     "batch",
     [

@@ -101,3 +101,11 @@ def test_half_weights_are_loaded_in_float32(tiny, tmp_path):
     found = load_classifier(tmp_path / "half")
     assert {weight.dtype for weight in found.network.parameters()} == {torch.float32}
     assert found.predict(FILM) == pytest.approx(tiny.predict(FILM), abs=1e-6)
+
+
+def test_the_range_on_the_card_is_checked_before_the_network_runs(tiny, tmp_path):
+    made = Classifier(tiny.network, tiny.targets, InputSpec(32, -1024, 1024))
+    found = load_classifier(save_classifier(made, tmp_path))
+    with pytest.raises(ModelError, match=r"images from 0 to 1, expected the range \[-1024, 1024\]"):
+        found.logits(torch.linspace(0, 1, 1024).reshape(1, 1, 32, 32))
+    assert found.predict(FILM).keys() == {"Mass", "Nodule", "Edema"}

@@ -6,7 +6,9 @@ import torch
 
 import plainfilm as pf
 from plainfilm.errors import ArtifactError, ModelError
+from plainfilm.io.checkpoint import FORMAT, load_strictly, read_checkpoint
 from plainfilm.models import zoo
+from plainfilm.models.densenet import DenseNet
 from plainfilm.models.spec import InputSpec
 from plainfilm.models.store import save_classifier
 from plainfilm.models.zoo import available, load
@@ -64,6 +66,36 @@ def test_a_state_dict_needs_targets_and_input(tiny, tmp_path):
         load(tmp_path / "a.pt", targets=tiny.targets)
     found = load(tmp_path / "a.pt", targets=tiny.targets, spec=InputSpec(32))
     assert found.predict(FILM) == pytest.approx(tiny.predict(FILM))
+
+
+@pytest.mark.parametrize(
+    ("change", "difference"),
+    [
+        ({"num_classes": 2}, r"2 of another shape \(classifier\.weight \(3, \d+\) instead of \(2, \d+\)"),
+        ({"in_channels": 3}, r"1 of another shape \(features\.conv0\.weight"),
+        ({"block_config": (1, 3)}, r"\d+ missing \(features\.denseblock2\.denselayer3"),
+        ({"block_config": (1, 1)}, r"\d+ unexpected \(features\.denseblock2\.denselayer2"),
+    ],
+)
+def test_weights_of_other_classes_or_depth_are_refused_with_the_keys_and_nothing_is_loaded(
+    tiny, change, difference
+):
+    other = DenseNet(**{**tiny.network.arguments, **change})
+    before = {name: tensor.clone() for name, tensor in other.state_dict().items()}
+    with pytest.raises(ArtifactError, match=difference) as refused:
+        load_strictly(other, tiny.network.state_dict(), "model.json")
+    assert "Nothing was loaded" in refused.value.advice
+    for name, tensor in other.state_dict().items():
+        torch.testing.assert_close(tensor, before[name], rtol=0, atol=0)
+
+
+def test_the_checkpoints_of_earlier_versions_that_ship_with_the_package_are_read():
+    cards = sorted(zoo.SHIPPED.glob("*.json"))
+    assert cards
+    for card in cards:
+        found = read_checkpoint(card)
+        assert found.card["format"] == FORMAT
+        assert found.tensors
 
 
 def test_a_checkpoint_takes_no_other_targets(tiny, tmp_path):

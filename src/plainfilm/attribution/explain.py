@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Sequence
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,8 @@ import plainfilm
 from plainfilm.attribution.explanation import Explanation, Status
 from plainfilm.attribution.gradcam import GradCAM
 from plainfilm.attribution.method import Method
-from plainfilm.attribution.registry import method_class
+from plainfilm.attribution.occlusion import Occlusion
+from plainfilm.attribution.registry import build_method
 from plainfilm.errors import ModelError
 from plainfilm.models.classifier import Classifier, Film, as_radiograph
 from plainfilm.radiograph import Placement, Radiograph
@@ -63,7 +63,7 @@ def explain_films(
         return []
     radiographs = [as_radiograph(film) for film in films]
     indices = [model.index(name) for name in each]
-    how = _build(method, model, settings)
+    how = build_method(method, model.network, settings)
     images, placements = model.prepare_batch(radiographs)
     start = time.perf_counter()
     maps = how.attribute(images, indices).squeeze(1)
@@ -82,16 +82,16 @@ def explain_targets(
 ) -> list[Explanation]:
     """``explain`` for several findings of one film, which is prepared and classified once.
 
-    Grad-CAM takes a single forward pass for all of them.
+    Grad-CAM takes a single forward pass for all of them, and occlusion as many as for one.
     """
     indices = [model.index(name) for name in targets]
     if not indices:
         return []
-    how = _build(method, model, settings)
+    how = build_method(method, model.network, settings)
     radiograph = as_radiograph(film)
     image, placement = model.prepare(radiograph)
     start = time.perf_counter()
-    if isinstance(how, GradCAM):
+    if isinstance(how, GradCAM | Occlusion):
         maps = how.all_targets(image)[0, indices]
     else:
         maps = how.attribute(image.expand(len(indices), -1, -1, -1), indices).squeeze(1)
@@ -120,7 +120,8 @@ def _explanation(
         values = np.zeros_like(values)
     return Explanation(
         map=values,
-        unit=how.unit if model.output == "logit" else how.unit.replace("logit", "probability"),
+        # A network of values may say on its card what they are: "Brixia point".
+        unit=how.unit.replace("logit", model.card.get("unit", model.output)),
         target=model.targets[index],
         method=name,
         settings=how.settings(),
@@ -129,6 +130,7 @@ def _explanation(
         film=film,
         probability=float(probabilities[index]),
         evidence=how.evidence,
+        output=model.output,
         provenance=_provenance(model, film, seconds),
     )
 
@@ -136,15 +138,6 @@ def _explanation(
 def _probabilities(model: Classifier, images: Tensor) -> np.ndarray:
     with torch.no_grad():
         return model.probabilities(images).float().cpu().numpy()
-
-
-def _build(name: str, model: Classifier, settings: dict[str, Any]) -> Method:
-    method = method_class(name)
-    known = [each.name for each in fields(method) if each.name != "network"]
-    unknown = [setting for setting in settings if setting not in known]
-    if unknown:
-        raise ModelError(f"setting {unknown[0]!r}", f"one of {', '.join(known)}", name)
-    return method(model.network, **settings)
 
 
 def _provenance(model: Classifier, film: Radiograph, seconds: float) -> dict[str, Any]:

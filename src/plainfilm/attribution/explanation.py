@@ -13,7 +13,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from plainfilm.attribution.picture import save_overlay
-from plainfilm.errors import ArtifactError, InputError
+from plainfilm.errors import ArtifactError, InputError, ModelError
 from plainfilm.io.atomic import atomic_write
 from plainfilm.radiograph import Placement, Radiograph
 
@@ -48,10 +48,11 @@ class Explanation:
         status: Whether the map says anything.
         placement: Where the map lies on the film.
         film: The film.
-        probability: What the model gives the target on this film.
+        probability: What the model gives the target on this film; where its output is a value, that value.
         evidence: Which part of the map counts as evidence for the target: "positive"
             values, or the "magnitude" where the sign has no place on a film.
         provenance: Versions, model and film by hash.
+        output: Whether the model returns a "logit", a "probability" or a "value".
     """
 
     map: np.ndarray = field(repr=False)
@@ -65,14 +66,27 @@ class Explanation:
     probability: float
     evidence: str = "positive"
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    output: str = "logit"
 
     def on_film(self) -> np.ndarray:
         """The map on the film's own grid, float32 ``(H, W)``; 0 where the model saw nothing."""
         return self.placement.restore(self.map)
 
-    def evidence_on_film(self) -> np.ndarray:
-        """What localisation is scored on: ``on_film`` without values that speak against, ``(H, W)`` >= 0."""
-        values = self.map if self.evidence == "positive" else np.abs(self.map)
+    def evidence_on_film(self, against: bool = False) -> np.ndarray:
+        """What localisation is scored on: ``on_film`` without values that speak against, ``(H, W)`` >= 0.
+
+        Args:
+            against: The other side instead: what lowers the score.
+
+        Raises:
+            ModelError: for evidence against where the map's sign has no place on a film.
+        """
+        if against and self.evidence != "positive":
+            raise ModelError(
+                f"a map of {self.method}, scored on its {self.evidence}", "a map whose sign has a meaning",
+                "evidence_on_film", "Ask grad-cam or occlusion what speaks against a finding.",
+            )  # fmt: skip
+        values = -self.map if against else self.map if self.evidence == "positive" else np.abs(self.map)
         return self.placement.restore(np.maximum(values, 0))
 
     def save(self, path: str | Path) -> Path:
@@ -98,6 +112,7 @@ class Explanation:
             "film": self.film.id,
             "target": self.target,
             "probability": self.probability,
+            "output": self.output,
             "method": self.method,
             "settings": {name: _plain(value) for name, value in self.settings.items()},
             "status": self.status.value,

@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
 from plainfilm.attribution.probe import probe
+from plainfilm.attribution.target import unwrapped
 from plainfilm.errors import ModelError, NumericError
 
 Target = int | Sequence[int] | Tensor
@@ -43,6 +44,7 @@ class Method(ABC):
     def __post_init__(self) -> None:
         if not isinstance(self.memory, int | float) or not self.memory > 0:
             raise ModelError(f"memory {self.memory!r}", "a number of GiB above 0", type(self).__name__)
+        object.__setattr__(self, "network", unwrapped(self.network))
 
     def attribute(self, images: Tensor, target: Target) -> Tensor:
         """Explains one score of each image.
@@ -137,7 +139,7 @@ def checked_scores(scores: Any, batch: int) -> Tensor:
         got = f"shape {tuple(scores.shape)}" if isinstance(scores, Tensor) else type(scores).__name__
         raise ModelError(
             f"an output of {got}", f"scores of shape ({batch}, K)", "the network",
-            "Wrap the network in a module whose forward returns one tensor of logits.",
+            "Choose a head with attribution.target.Head; score a segmentation with target.RegionScore.",
         )  # fmt: skip
     if not torch.isfinite(scores).all():
         raise NumericError("scores that are NaN or infinite", "finite scores", "the network's output")

@@ -61,7 +61,8 @@ def save_overlay(file: IO[bytes], explanation: Explanation, kind: str) -> None:
     tall = PANEL * pixels.shape[0] / pixels.shape[1]
     figure = Figure(figsize=(2 * PANEL + 1.3, tall + 0.5), facecolor="white")
     FigureCanvasAgg(figure)
-    title = f"{explanation.target}  p = {explanation.probability:.2f}  ·  {explanation.method}"
+    of_what = "" if explanation.output == "value" else "p "
+    title = f"{explanation.target}  {of_what}= {explanation.probability:.2f}  ·  {explanation.method}"
     _show(_axes(figure, 0.1, 0.1, PANEL, tall), grey(pixels), explanation.film.id)
     _show(_axes(figure, PANEL + 0.2, 0.1, PANEL, tall), overlay(pixels, values), title)
     _colour_bar(_axes(figure, 2 * PANEL + 0.3, 0.1, 0.14, tall), values, explanation.unit)

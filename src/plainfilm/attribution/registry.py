@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import fields
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import entry_points
+from typing import Any
+
+from torch import nn
 
 from plainfilm.attribution.method import Method
 from plainfilm.errors import ModelError
@@ -14,6 +19,12 @@ OURS = {
     "guided-backprop": "plainfilm.attribution.guided_backprop:GuidedBackprop",
     "integrated-gradients": "plainfilm.attribution.integrated_gradients:IntegratedGradients",
     "grad-cam": "plainfilm.attribution.gradcam:GradCAM",
+    "deeplift": "plainfilm.attribution.deeplift:DeepLift",
+    "lrp": "plainfilm.attribution.lrp:LRP",
+    "grad-cam++": "plainfilm.attribution.gradcam_plus_plus:GradCAMPlusPlus",
+    "smoothgrad": "plainfilm.attribution.smoothgrad:SmoothGrad",
+    "expected-gradients": "plainfilm.attribution.expected_gradients:ExpectedGradients",
+    "occlusion": "plainfilm.attribution.occlusion:Occlusion",
 }
 """Name to home; a method is imported when it is asked for, since some bring heavy libraries."""
 
@@ -38,3 +49,17 @@ def method_class(name: str) -> type[Method]:
         return loaded
     close = get_close_matches(name, names(), n=2, cutoff=0.4) or names()
     raise ModelError(f"method {name!r}", "a known method", "method", f"Choose from: {', '.join(close)}.")
+
+
+def build_method(name: str, network: nn.Module, settings: Mapping[str, Any]) -> Method:
+    """The method called ``name`` on a network.
+
+    Raises:
+        ModelError: for an unknown name, or a setting that the method does not know.
+    """
+    method = method_class(name)
+    known = [each.name for each in fields(method) if each.name != "network"]
+    unknown = [setting for setting in settings if setting not in known]
+    if unknown:
+        raise ModelError(f"setting {unknown[0]!r}", f"one of {', '.join(known)}", name)
+    return method(network, **settings)

@@ -8,9 +8,13 @@ import numpy as np
 import zarr
 
 from plainfilm.errors import ArtifactError
+from plainfilm.io.atomic import unwritable
+from plainfilm.io.filenames import safe_stem
 
 BLOCK = 16
 """Rows that are written at once, which are one chunk of an array: a block is on disk or it is not."""
+
+ADVICE = "Choose an empty folder."
 
 
 class MapStore:
@@ -28,33 +32,48 @@ class MapStore:
         """Puts the maps ``(n, h, w)`` of a block, ``n`` at most ``BLOCK``, in their place.
 
         Raises:
-            ArtifactError: where the method's array has maps of another size.
+            ArtifactError: where the method's array has maps of another size or cannot be read.
+            ResourceError: where the folder cannot be written.
         """
-        array = self._array(method, maps.shape[1:])
-        array[block * BLOCK : block * BLOCK + len(maps)] = maps.astype(np.float32)
+        path = self.path(method)
+        try:
+            array = self._array(path, maps.shape[1:])
+            array[block * BLOCK : block * BLOCK + len(maps)] = maps.astype(np.float32)
+        except OSError as error:
+            raise unwritable(path, error) from error
 
     def read(self, method: str, row: int) -> np.ndarray:
         """The map of one row, float32 ``(h, w)``.
 
         Raises:
-            ArtifactError: where there is none.
+            ArtifactError: where there is none, or it is damaged.
         """
+        where = str(self.folder)
         try:
-            found = np.asarray(zarr.open_array(self.folder / method, mode="r")[row])
-        except (OSError, ValueError, IndexError) as error:
-            raise ArtifactError(f"no map {row} of {method}", "a finished audit", str(self.folder)) from error
+            found = np.asarray(zarr.open_array(self.path(method), mode="r")[row])
+        # A damaged chunk is a RuntimeError of its codec, an index out of bounds is zarr's own IndexError.
+        except (OSError, ValueError, IndexError, RuntimeError) as error:
+            raise ArtifactError(f"no map {row} of {method}", "a finished audit", where, ADVICE) from error
         if np.isnan(found).any():
-            raise ArtifactError(f"map {row} of {method}, never written", "a finished audit", str(self.folder))
+            raise ArtifactError(f"map {row} of {method}, never written", "a finished audit", where, ADVICE)
         return found
 
-    def _array(self, method: str, size: tuple[int, ...]) -> zarr.Array:
-        path = self.folder / method
-        if not path.exists():
+    def path(self, method: str) -> Path:
+        """Where the maps of a method lie, whatever another package called it."""
+        return self.folder / safe_stem(method)
+
+    def _array(self, path: Path, size: tuple[int, ...]) -> zarr.Array:
+        # A kill may leave the folder without its metadata, which are written last.
+        if not (path / "zarr.json").exists():
             zarr.create_array(
-                path, shape=(self.rows, *size), chunks=(BLOCK, *size), dtype="float32", fill_value=np.nan
-            )
-        array = zarr.open_array(path, mode="r+")
+                path, shape=(self.rows, *size), chunks=(BLOCK, *size), dtype="float32", fill_value=np.nan,
+                overwrite=True,
+            )  # fmt: skip
+        try:
+            array = zarr.open_array(path, mode="r+")
+        except ValueError as error:
+            raise ArtifactError("damaged metadata", "maps of an audit", str(path), ADVICE) from error
         if array.shape != (self.rows, *size):
             expected = f"{array.shape[0]} maps of {array.shape[1:]}"
-            raise ArtifactError(f"{self.rows} maps of {size}", expected, str(path), "Use another folder.")
+            raise ArtifactError(f"{self.rows} maps of {size}", expected, str(path), ADVICE)
         return array

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy import ndimage
 from torch import Tensor
 
 from plainfilm.attribution.method import Evidence, Method
@@ -18,6 +17,7 @@ from plainfilm.findings import SUPPORT_DEVICES
 from plainfilm.metrics.baselines import centre_prior, random_map
 from plainfilm.metrics.localisation import best_case_iou, hit, mass_inside, rank_inside
 from plainfilm.metrics.removal import removal_drop
+from plainfilm.metrics.strata import lesions, relative_area
 from plainfilm.models.classifier import Classifier
 from plainfilm.radiograph import Placement
 
@@ -68,8 +68,7 @@ class Block:
     def explain(self, method: Method) -> np.ndarray:
         """Raw maps ``(B, h, w)``; zeros for a constant film, where a map comes from the network's borders."""
         maps = method.attribute(self.images, self.targets)[:, 0].float().cpu().numpy()
-        blank = [np.ptp(study.radiograph.pixels) == 0 for study, _ in self.subjects]
-        return np.where(np.array(blank)[:, None, None], np.float32(0), maps)
+        return np.where(self._blank[:, None, None], np.float32(0), maps)
 
     def baselines(self) -> dict[str, np.ndarray]:
         """The maps that know nothing, ``(B, h, w)``."""
@@ -88,6 +87,10 @@ class Block:
                 shown, self.placements, self.subjects, drops, strict=True
             )
         ]
+
+    @cached_property
+    def _blank(self) -> np.ndarray:
+        return np.array([np.ptp(study.radiograph.pixels) == 0 for study, _ in self.subjects])
 
     @cached_property
     def _scores(self) -> Tensor:
@@ -117,10 +120,9 @@ def plausibility(evidence: np.ndarray, study: Study, finding: str) -> dict[str, 
 
 
 def outline_facts(study: Study, finding: str) -> dict[str, Any]:
-    """Of what was outlined: its share of the film (``area``) and its connected parts (``lesions``)."""
+    """Of what was outlined: its share of the film (``area``) and its separate parts (``lesions``)."""
     region = study.region(finding)
     if region is None or not region.any():
         return {"area": float("nan"), "lesions": 0}
-    outlined = finding in study.masks
-    parts = int(ndimage.label(region)[1]) if outlined else len(study.boxes[finding])
-    return {"area": float(region.mean()), "lesions": parts}
+    parts = lesions(region) if finding in study.masks else len(study.boxes[finding])
+    return {"area": relative_area(region), "lesions": parts}

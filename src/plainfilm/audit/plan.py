@@ -16,7 +16,7 @@ import plainfilm
 from plainfilm.attribution.method import Method
 from plainfilm.attribution.registry import build_method
 from plainfilm.datasets.study import Study
-from plainfilm.errors import LabelError, ModelError
+from plainfilm.errors import InputError, LabelError, ModelError
 from plainfilm.models.classifier import Classifier
 
 
@@ -71,8 +71,10 @@ class Plan:
         findings: What is audited; by default all that model and data share.
 
     Raises:
-        LabelError: where model and data share no finding.
-        ModelError: for a finding that the model does not know, or no method.
+        InputError: for a data set without films.
+        LabelError: where model and data share no finding, or for a finding that the data does not know.
+        ModelError: for a finding that the model does not know, a model of values, no method, or an unknown
+            method or setting.
     """
 
     model: Classifier
@@ -83,17 +85,26 @@ class Plan:
     def __post_init__(self) -> None:
         if not self.methods:
             raise ModelError("no method", "at least one", "audit", "See 'plainfilm list'.")
+        if not len(self.data):
+            raise InputError("no films", "at least one", self.data.name)
+        if self.model.output == "value":
+            raise ModelError("a model of values", "one of findings", "audit")
+        object.__setattr__(self, "findings", tuple(dict.fromkeys(self.findings)) or self._shared())
         for name in self.findings:
             self.model.index(name)
-        shared = self.findings or tuple(n for n in self.model.findings if n in self.data.findings)
+            if name not in self.data.findings:
+                raise LabelError(f"{name!r}", f"one of {', '.join(self.data.findings)}", self.data.name)
+        _ = self.built  # an unknown method or setting is told now, not after the predictions
+
+    def _shared(self) -> tuple[str, ...]:
+        shared = tuple(name for name in self.model.findings if name in self.data.findings)
         if not shared:
             raise LabelError(
                 f"a model of {', '.join(self.model.findings)}",
                 f"at least one of the findings of the data, {', '.join(self.data.findings)}", self.data.name,
                 "Name the model's targets as the data names its findings.",
             )  # fmt: skip
-        object.__setattr__(self, "findings", shared)
-        _ = self.built  # an unknown method or setting is told now, not after the predictions
+        return shared
 
     @cached_property
     def built(self) -> dict[str, Method]:

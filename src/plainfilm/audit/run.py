@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from plainfilm.audit.maps import BLOCK, MapStore
+from plainfilm.audit.maps import ADVICE, BLOCK, MapStore
 from plainfilm.audit.measures import Block, outline_facts
 from plainfilm.audit.plan import Plan
 from plainfilm.datasets.study import Study
 from plainfilm.errors import ArtifactError, InputError, LabelError, NumericError
-from plainfilm.io.atomic import atomic_write, check_output_folder, sweep, write_text
+from plainfilm.io.atomic import atomic_write, check_output_folder, sweep, unwritable, write_text
 
 Progress = Callable[[str, int, int], None]
 """Told the stage, what is done and the total."""
@@ -60,15 +61,21 @@ def run(plan: Plan, out: Path, progress: Progress, exclude: Exclude) -> Results:
     """Runs an audit into a folder, or goes on with the one that it holds.
 
     Raises:
-        ArtifactError: where the folder holds another audit.
+        ArtifactError: where the folder holds another audit, or a damaged one.
         InputError: for a film that cannot be read, unless ``exclude`` takes it; LabelError and
-            NumericError likewise.
+            NumericError likewise. For films of which none can be used.
+        ModelError: for a method that does not apply to the network, before any film is read.
         ResourceError: where the folder cannot be written.
     """
+    _check_applicable(plan, out)
     _open(plan, out)
     predicted = pd.concat(_predictions(plan, out, progress, exclude), ignore_index=True)
     excluded = predicted[predicted["excluded"] != ""].set_index("film")["excluded"].to_dict()
-    pairs = [(film, finding) for film, finding in plan.pairs if plan.data.ids[film] not in excluded]
+    if len(excluded) == len(predicted):
+        found = f"{len(predicted)} films of which none can be used"
+        raise InputError(found, "at least one", plan.data.name, f"The last: {predicted['excluded'].iloc[-1]}")
+    usable = ~predicted["film"].isin(excluded)
+    pairs = [(film, finding) for film, finding in plan.pairs if usable[film]]
     maps = MapStore(out / "maps", len(pairs))
     scores = list(_scores(plan, pairs, maps, out, progress))
     return Results(
@@ -83,62 +90,113 @@ def _open(plan: Plan, out: Path) -> None:
     """Notes what is audited, or compares it with what the folder holds."""
     blocks, path, identity = out / "blocks", out / "audit.json", plan.identity()
     for folder in (out, blocks):
-        folder.mkdir(exist_ok=True)
-        check_output_folder(folder)
-        sweep(folder)
+        _make(folder)
     if not path.exists():
         write_text(path, json.dumps(identity, indent=2))
-    found = json.loads(path.read_text())
+    try:
+        found = dict(json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise ArtifactError("a damaged audit.json", "an audit", str(out), ADVICE) from error
     changed = [key for key in identity if found.get(key) != identity[key]]
     if changed:
         raise ArtifactError(
-            f"an audit with another {', '.join(changed)}", "the same audit, to go on with it", str(out),
-            "Choose an empty folder.",
+            f"an audit with another {', '.join(changed)}", "the same, to go on with it", str(out), ADVICE
         )  # fmt: skip
 
 
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    check_output_folder(folder)
+    sweep(folder)
+
+
+def _check_applicable(plan: Plan, out: Path) -> None:
+    """Tries the methods on a black image, for predictions can take hours; once an audit."""
+    if (out / "blocks" / "predictions-000000.parquet").exists():
+        return
+    spec, target = plan.model.spec, plan.model.index(plan.findings[0])
+    image = torch.zeros(1, spec.channels, spec.size, spec.size, device=plan.model.device)
+    for method in plan.built.values():
+        # Of a black image alone, it says nothing of films.
+        with suppress(NumericError):
+            method.attribute(image, target)
+
+
 def _predictions(plan: Plan, out: Path, progress: Progress, exclude: Exclude) -> Iterator[pd.DataFrame]:
-    total = len(plan.data)
-    truth = plan.data.labels(plan.findings)
+    total, known = len(plan.data), _Known.of(plan)
     for start in range(0, total, FILMS):
         films = range(start, min(start + FILMS, total))
         path = out / "blocks" / f"predictions-{start // FILMS:06d}.parquet"
-        if not path.exists():
-            rows = [_predict(plan, film, truth[film], exclude) for film in films]
-            _write(path, pd.DataFrame(rows))
-        yield pd.read_parquet(path)
+        if path.exists():
+            _tell_again(_read(path), exclude, total)
+        else:
+            _write(path, pd.DataFrame([_predict(plan, film, known, exclude) for film in films]))
+        yield _read(path)
         progress("Predicting", films.stop, total)
 
 
-def _predict(plan: Plan, index: int, truth: np.ndarray, exclude: Exclude) -> dict[str, Any]:
-    film = plan.data.ids[index]
-    row: dict[str, Any] = {"film": film, "patient": plan.data.patients[index], "excluded": ""}
+def _tell_again(predicted: pd.DataFrame, exclude: Exclude, total: int) -> None:
+    """The films that an earlier run left out, so that the rule for them holds for both together."""
+    for film, reason in predicted.loc[predicted["excluded"] != "", ["film", "excluded"]].to_numpy():
+        exclude(film, InputError(reason, where="left out before"), total)
+
+
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """What the data set says of all films without reading them, asked for once."""
+
+    ids: Sequence[str]
+    patients: Sequence[str]
+    truth: np.ndarray
+
+    @classmethod
+    def of(cls, plan: Plan) -> _Known:
+        """Raises a LabelError for truth that is neither 1, 0 nor unknown."""
+        truth = plan.data.labels(plan.findings)
+        strange = truth[~np.isin(truth, (0, 1)) & ~np.isnan(truth)]
+        if strange.size:
+            found, advice = f"a truth of {strange[0]:g}", "Decide what an uncertain label means."
+            raise LabelError(found, "1, 0 or unknown", plan.data.name, advice)
+        return cls(plan.data.ids, plan.data.patients, truth)
+
+
+def _predict(plan: Plan, index: int, known: _Known, exclude: Exclude) -> dict[str, Any]:
+    film = known.ids[index]
+    row: dict[str, Any] = {"film": film, "patient": known.patients[index], "excluded": ""}
     try:
         study = plan.data[index]
         image, _ = plan.model.prepare(study.radiograph)
         with torch.no_grad():
             logits = plan.model.logits(image)[0].double().cpu()
-            probabilities = plan.model.probabilities(image)[0].double().cpu()
     except (InputError, LabelError, NumericError) as error:
         exclude(film, error, len(plan.data))
         return row | {"excluded": str(error)}
-    places = [plan.model.index(name) for name in plan.findings]
     row |= _attributes(study)
-    for k, (name, place) in enumerate(zip(plan.findings, places, strict=True)):
-        row[f"logit:{name}"], row[f"probability:{name}"] = logits[place].item(), probabilities[place].item()
-        row[f"truth:{name}"] = float(truth[k])
+    for name, truth in zip(plan.findings, known.truth[index], strict=True):
+        logit = logits[plan.model.index(name)]
+        row[f"logit:{name}"], row[f"probability:{name}"] = logit.item(), logit.sigmoid().item()
+        row[f"truth:{name}"] = float(truth)
     return row
 
 
 def _scores(
     plan: Plan, pairs: Sequence[Pair], maps: MapStore, out: Path, progress: Progress
 ) -> Iterator[pd.DataFrame]:
+    ids = plan.data.ids
     for start in range(0, len(pairs), BLOCK):
+        own = pairs[start : start + BLOCK]
         path = out / "blocks" / f"scores-{start // BLOCK:06d}.parquet"
         if not path.exists():
-            rows = _explain(plan, pairs[start : start + BLOCK], start, maps)
-            _write(path, pd.DataFrame(rows))
-        yield pd.read_parquet(path)
+            _write(path, pd.DataFrame(_explain(plan, own, start, maps)))
+        found = _read(path)
+        if set(zip(found["film"], found["finding"], strict=True)) != {
+            (ids[film], name) for film, name in own
+        }:
+            raise ArtifactError("other films and findings", "those of this audit", str(path), ADVICE)
+        yield found
         progress("Explaining", min(start + BLOCK, len(pairs)), len(pairs))
 
 
@@ -173,8 +231,15 @@ def _subject(study: Study, finding: str) -> dict[str, Any]:
 
 
 def _attributes(study: Study) -> dict[str, Any]:
-    given = {"view": study.radiograph.view or "", **study.attributes}
+    given = {**study.attributes, "view": study.radiograph.view or ""}
     return {name: given.get(name, np.nan if name == "age" else "") for name in ATTRIBUTES}
+
+
+def _read(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise ArtifactError("a damaged block", "one that this audit wrote", str(path), ADVICE) from error
 
 
 def _write(path: Path, table: pd.DataFrame) -> None:

@@ -23,12 +23,20 @@ from plainfilm.metrics.weighted import mean
 
 MEASURES = (*PLAUSIBILITY, *FIDELITY, DEVICES)
 
+BY_FINDING, BY_STRATUM = ("best_case_iou", *FIDELITY), ("best_case_iou",)
+"""Measures of the smaller tables; every interval costs a thousand resamples."""
+
+NUMBERS = ("one place", "several places")
+
 SIGNIFICANT = 0.05
 
 FEWEST_OF_A_CLASS = 10
 """Films of the rarer class below which a finding is not split into subgroups."""
 
 BINS = 10
+
+DRAWS = 999
+"""Of truth from the probabilities, to see how large a calibration error is by chance."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +49,8 @@ class Performance:
         average_precision: Likewise; chance is ``prevalence``.
         prevalence: Share of known films with the finding.
         calibration_error: Expected calibration error, in [0, 1].
+        calibration_p: How likely probabilities that mean what they say have so large an error; corrected for
+            the number of findings.
         bins: For the reliability diagram.
     """
 
@@ -49,6 +59,7 @@ class Performance:
     average_precision: Interval
     prevalence: float
     calibration_error: float
+    calibration_p: float
     bins: tuple[ReliabilityBin, ...]
 
 
@@ -125,17 +136,17 @@ def summarise(results: Results, findings: Sequence[str]) -> Summary:
     scores = results.scores
     overall = method_table(scores) if len(scores) else None
     return Summary(
-        performance=tuple(_performance(results.predictions, name) for name in findings),
+        performance=_performances(results.predictions, findings),
         overall=overall,
-        by_finding=_tables(scores, lambda rows: rows["finding"], findings),
-        strata=_tables(scores, _size, SIZES) | _tables(scores, _number, ("one place", "several places")),
+        by_finding=_tables(scores, lambda rows: rows["finding"], findings, BY_FINDING),
+        strata=_tables(scores, _size, SIZES, BY_STRATUM) | _tables(scores, _number, NUMBERS, BY_STRATUM),
         performance_groups=_performance_groups(results.predictions, findings),
         explanation_groups=_explanation_groups(scores, overall) if overall else (),
     )
 
 
-def method_table(scores: pd.DataFrame) -> MethodTable:
-    """The methods over some rows of the scores."""
+def method_table(scores: pd.DataFrame, measures: Sequence[str] = MEASURES) -> MethodTable:
+    """The methods over some rows of the scores, by some measures."""
     names = list(dict.fromkeys(scores["method"]))
     ordered = [name for name in names if name not in BASELINES] + [n for n in BASELINES if n in names]
     # One order of films and findings for all methods, so that they are compared pair by pair.
@@ -143,12 +154,12 @@ def method_table(scores: pd.DataFrame) -> MethodTable:
         name: scores[scores["method"] == name].sort_values(["film", "finding"]).reset_index(drop=True)
         for name in ordered
     }
-    gains = {measure: _gains(by_method, measure) for measure in MEASURES}
+    gains = {measure: _gains(by_method, measure) for measure in measures}
     rows = tuple(
         MethodRow(
             name,
-            {measure: _mean(table[measure], table["patient"]) for measure in MEASURES},
-            {measure: gains[measure].get(name, nan) for measure in MEASURES},
+            {measure: _mean(table[measure], table["patient"]) for measure in measures},
+            {measure: gains[measure].get(name, nan) for measure in measures},
             int(table["flat"].sum()),
         )
         for name, table in by_method.items()
@@ -180,12 +191,15 @@ def _mean(values: pd.Series, patients: pd.Series) -> Interval:
 
 
 def _tables(
-    scores: pd.DataFrame, stratum: Callable[[pd.DataFrame], pd.Series], names: Sequence[str]
+    scores: pd.DataFrame,
+    stratum: Callable[[pd.DataFrame], pd.Series],
+    names: Sequence[str],
+    measures: Sequence[str],
 ) -> dict[str, MethodTable]:
     if scores.empty:
         return {}
     of = stratum(scores)
-    return {name: method_table(scores[of == name]) for name in names if (of == name).any()}
+    return {name: method_table(scores[of == name], measures) for name in names if (of == name).any()}
 
 
 def _size(scores: pd.DataFrame) -> pd.Series:
@@ -194,11 +208,36 @@ def _size(scores: pd.DataFrame) -> pd.Series:
 
 
 def _number(scores: pd.DataFrame) -> pd.Series:
-    names = np.select([scores["lesions"] == 1, scores["lesions"] > 1], ["one place", "several places"], "")
+    names = np.select([scores["lesions"] == 1, scores["lesions"] > 1], NUMBERS, "")
     return pd.Series(names, scores.index)
 
 
-def _performance(predictions: pd.DataFrame, finding: str) -> Performance:
+def _performances(predictions: pd.DataFrame, findings: Sequence[str]) -> tuple[Performance, ...]:
+    p_values = holm({name: _p_of_calibrated(*_columns(predictions, name)) for name in findings})
+    return tuple(_performance(predictions, name, p_values[name]) for name in findings)
+
+
+def _p_of_calibrated(chances: np.ndarray, truth: np.ndarray) -> float:
+    """The share of truths, drawn from the probabilities themselves, whose calibration error is as large.
+
+    The error is far from 0 for few films, however good the probabilities (Broecker & Smith 2007).
+    """
+    known = ~np.isnan(truth)
+    if not known.any():
+        return nan
+    chances, truth = chances[known], truth[known]
+    bins = np.searchsorted(np.linspace(0, 1, BINS + 1)[1:-1], chances)
+    rng = np.random.default_rng(0)
+
+    def error(drawn: np.ndarray) -> float:
+        return float(np.abs(np.bincount(bins, drawn - chances, BINS)).sum())
+
+    least = error(truth) * (1 - 1e-9)
+    extreme = sum(error(rng.random(len(chances)) < chances) >= least for _ in range(DRAWS))
+    return (extreme + 1) / (DRAWS + 1)
+
+
+def _performance(predictions: pd.DataFrame, finding: str, calibration_p: float) -> Performance:
     chances, truth = _columns(predictions, finding)
     patients = predictions["patient"].to_numpy()
     known = truth[~np.isnan(truth)]
@@ -208,6 +247,7 @@ def _performance(predictions: pd.DataFrame, finding: str) -> Performance:
         bootstrap_interval(average_precision, chances, truth, patients=patients),
         float(known.mean()) if known.size else nan,
         expected_calibration_error(chances, truth, BINS),
+        calibration_p,
         tuple(reliability(chances, truth, BINS)),
     )
 

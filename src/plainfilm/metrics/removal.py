@@ -39,8 +39,8 @@ def removal_drop(
     """
     if not 0 < share < 1 or len(maps) != len(images):
         raise InputError(
-            f"share {share}, {len(maps)} maps and {len(images)} images", "a share in (0, 1), one map an image",
-            "removal_drop",
+            f"share {share}, {len(maps)} maps and {len(images)} images",
+            "a share in (0, 1), one map an image", "removal_drop",
         )  # fmt: skip
     size = (images.shape[2], images.shape[3])
     removed = np.stack([_highest(each, size, share) for each in maps])

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 UNKNOWN = "unknown"
 AGE_EDGES = (18, 40, 60, 80)
 
+FEWEST_TO_TEST = 10
+"""Patients, of the rarer class where there are two, below which a group is shown but not tested: an area of
+1.00 over three positives has no spread over resamples, and would differ from everything."""
+
 
 @dataclass(frozen=True)
 class Subgroup:
@@ -169,7 +173,8 @@ def _compared(one: Estimate, other: Estimate) -> Subgroup:
         difference, low, high, ours.n + theirs.n, level=ours.level,
         method=ours.method, caution=ours.caution or theirs.caution,
     )  # fmt: skip
-    return replace(group, difference=interval, p_value=normal_p_value(difference, error))
+    p_value = normal_p_value(difference, error) if min(units, other_units) >= FEWEST_TO_TEST else nan
+    return replace(group, difference=interval, p_value=p_value)
 
 
 def _corrected(table: list[Subgroup]) -> list[Subgroup]:

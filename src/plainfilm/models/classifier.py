@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from numbers import Integral
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from plainfilm.errors import InputError, ModelError, NumericError
 from plainfilm.models.spec import InputSpec, Level
 from plainfilm.radiograph import Placement, Radiograph
 
-Output = Literal["logit", "probability"]
+Output = Literal["logit", "probability", "value"]
 Film = Radiograph | np.ndarray
 
 LEAST_SHARE = 8
@@ -35,7 +35,8 @@ class Classifier:
         network: Maps images ``(B, C, S, S)`` to ``(B, len(targets))``.
         targets: Names of the outputs in order; "" for an output that was never trained.
         spec: Size, range and channels of the input.
-        output: Whether the network returns logits or, already, probabilities.
+        output: Whether the network returns logits or, already, probabilities; or a "value" in a unit of
+            its own, such as a severity score, which ``logits``, ``probabilities`` and ``predict`` pass on.
         card: Where the network came from: recipe, data, metrics and the like.
         operating_points: Finding name to the probability above which it is called present, or None.
 
@@ -55,8 +56,8 @@ class Classifier:
     ) -> None:
         if not isinstance(network, nn.Module):
             raise ModelError(f"a {type(network).__name__}", "a torch.nn.Module", "Classifier")
-        if output not in ("logit", "probability"):
-            raise ModelError(f"output {output!r}", "'logit' or 'probability'", "Classifier")
+        if output not in get_args(Output):
+            raise ModelError(f"output {output!r}", "'logit', 'probability' or 'value'", "Classifier")
         self.network = network
         self.targets = _checked_targets(targets)
         self.spec = spec
@@ -134,7 +135,7 @@ class Classifier:
             NumericError: if an image or an output is not finite.
         """
         values = self._run(images)
-        if self.output == "logit":
+        if self.output != "probability":
             return values
         # A probability that was rounded to 0 or 1 must not become an infinite logit.
         return torch.logit(values, eps=torch.finfo(values.dtype).eps)
@@ -142,10 +143,10 @@ class Classifier:
     def probabilities(self, images: Tensor) -> Tensor:
         """Probabilities ``(B, len(targets))`` of prepared images; gradients flow, errors as ``logits``."""
         values = self._run(images)
-        return values if self.output == "probability" else values.sigmoid()
+        return values.sigmoid() if self.output == "logit" else values
 
     def predict(self, film: Film) -> dict[str, float]:
-        """The probability of each finding in one film, by name."""
+        """The probability of each finding in one film, or its value, by name."""
         return self.predict_many([film])[0]
 
     def predict_many(self, films: Iterable[Film], batch_size: int = 16) -> list[dict[str, float]]:

@@ -38,6 +38,11 @@ def save_classifier(classifier: Classifier, path: Path | str, card: Mapping[str,
             does not fit its own targets and input.
         NumericError, ResourceError: as ``write_checkpoint``.
     """
+    if type(classifier) is not Classifier:
+        raise ModelError(
+            f"a {type(classifier).__name__}", "a Classifier", "save_classifier",
+            "Save a calibration in its own file: Calibration.save().",
+        )  # fmt: skip
     network = classifier.network
     names = [name for name, kind in ARCHITECTURES.items() if type(network) is kind]
     if not names:

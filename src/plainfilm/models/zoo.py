@@ -8,8 +8,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from plainfilm.errors import ArtifactError, ModelError
+from plainfilm.io.state_dict import read_state_dict
 from plainfilm.models.classifier import Classifier
 from plainfilm.models.foreign import XRV_NAMES, load_densenet, load_torchxrayvision
+from plainfilm.models.jfhealthcare import from_tensors, is_jfhealthcare
 from plainfilm.models.spec import InputSpec
 from plainfilm.models.store import load_classifier
 
@@ -28,7 +30,7 @@ def load(name: str | Path, targets: Sequence[str] | None = None, spec: InputSpec
 
     Args:
         name: One of ``available()``; or a run folder, or a ``.safetensors`` or ``.json`` file of a
-            checkpoint; or a ``.pt`` or ``.pth`` state dict of a DenseNet.
+            checkpoint; or a ``.pt`` or ``.pth`` state dict of a DenseNet or of JF Healthcare's classifier.
         targets: Names of the outputs, for a state dict alone.
         spec: What the network was trained with, for a state dict alone.
 
@@ -70,6 +72,10 @@ def _load_named(name: str) -> Classifier:
 def _load_state_dict(path: Path, targets: Sequence[str] | None, spec: InputSpec | None) -> Classifier:
     if not path.exists():
         raise ArtifactError(f"no file {path}", "a state dict", path.name)
+    if targets is None and spec is None:
+        tensors = read_state_dict(path)
+        if is_jfhealthcare(tensors):
+            return from_tensors(tensors, path.name)
     if targets is None or spec is None:
         raise ModelError(
             "a state dict alone", "its targets and input as well", path.name,

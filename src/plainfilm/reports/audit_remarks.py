@@ -35,7 +35,11 @@ def _performance(summary: Summary) -> Iterator[Remark]:
     if unknown:
         yield Remark("note", f"The AUROC of {listed(unknown)} has no value or no interval: too few films.")
     # Comparisons with NaN are False.
-    wrong = [each.finding for each in known if each.calibration_error > MISCALIBRATED]
+    wrong = [
+        each.finding
+        for each in known
+        if each.calibration_error > MISCALIBRATED and each.calibration_p < SIGNIFICANT
+    ]
     if wrong:
         text = (
             f"Probabilities do not mean what they say for {listed(wrong)}: predicted and observed shares "
@@ -60,7 +64,8 @@ def _maps(summary: Summary, results: Results) -> Iterator[Remark]:
 
 
 def _overall(table: MethodTable) -> Iterator[Remark]:
-    best = table.best(OVERLAP)
+    beating = [row for row in table.methods if row.beats_baselines(OVERLAP)]
+    best = max(beating or table.methods, key=lambda row: row.values[OVERLAP].value)
     numbers = (
         f"{best.method} has a mean best-case IoU of {number(best.values[OVERLAP].value)} "
         f"({interval(best.values[OVERLAP])}), the centre prior "
@@ -68,7 +73,7 @@ def _overall(table: MethodTable) -> Iterator[Remark]:
         f"{number(table.row(RANDOM).values[OVERLAP].value)}, over {table.maps} maps "
         f"of {table.patients} patients"
     )
-    if best.beats_baselines(OVERLAP):
+    if beating:
         yield Remark(
             "good", f"Plausible: maps agree with experts better than maps that know nothing; {numbers}."
         )

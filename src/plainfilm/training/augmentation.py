@@ -1,11 +1,12 @@
 """Small changes of a film that leave its findings what they are.
 
-Drawing the numbers is apart from applying them, and both are functions of the
-generator alone, so an epoch can be repeated.
+Drawing the numbers is apart from applying them, and both are functions of one seed a film, so
+a film is changed alike in whatever batch it comes, and an epoch can be repeated.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -23,7 +24,7 @@ class Change:
         contrast: ``(B,)`` factor about the film's mean.
         brightness: ``(B,)`` added.
         noise: ``(B,)`` standard deviation of white noise.
-        seed: Of the noise.
+        seeds: Of the noise, one a film.
     """
 
     affine: Tensor
@@ -31,7 +32,7 @@ class Change:
     contrast: Tensor
     brightness: Tensor
     noise: Tensor
-    seed: int
+    seeds: tuple[int, ...]
 
     def to(self, device: torch.device) -> Change:
         """The same draws on another device."""
@@ -45,22 +46,20 @@ class Change:
         )
 
 
-def draw_changes(count: int, generator: torch.Generator) -> Change:
-    """Changes of posture and exposure for ``count`` films. Films are never mirrored: the heart has a side."""
-
-    def normal(scale: float) -> Tensor:
-        return torch.randn(count, generator=generator) * scale
-
-    angle, size = normal(0.05), 1 + normal(0.06)
+def draw_changes(seeds: Sequence[int]) -> Change:
+    """Changes of posture and exposure, one a seed. Films are never mirrored: the heart has a side."""
+    draws = [torch.randn(8, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+    turn, growth, across, down, gamma, contrast, brightness, noise = torch.stack(draws, 1)
+    angle, size = 0.05 * turn, 1 + 0.06 * growth
     cosine, sine = angle.cos() * size, angle.sin() * size
-    rows = (torch.stack([cosine, -sine, normal(0.04)], 1), torch.stack([sine, cosine, normal(0.04)], 1))
+    rows = (torch.stack([cosine, -sine, 0.04 * across], 1), torch.stack([sine, cosine, 0.04 * down], 1))
     return Change(
         affine=torch.stack(rows, 1),
-        gamma=torch.exp(normal(0.15)),
-        contrast=torch.exp(normal(0.12)),
-        brightness=normal(0.04),
-        noise=normal(0.015).abs(),
-        seed=int(torch.randint(2**31, (1,), generator=generator)),
+        gamma=torch.exp(0.15 * gamma),
+        contrast=torch.exp(0.12 * contrast),
+        brightness=0.04 * brightness,
+        noise=0.015 * noise.abs(),
+        seeds=tuple(seed ^ 1 for seed in seeds),  # other numbers than those above
     )
 
 
@@ -72,9 +71,15 @@ def apply_changes(images: Tensor, change: Change) -> Tensor:
     curved = moved.clamp(1e-3, 1) ** _per_film(change.gamma)
     mean = curved.mean((1, 2, 3), keepdim=True)
     exposed = (curved - mean) * _per_film(change.contrast) + mean + _per_film(change.brightness)
-    # Drawn on the processor, so that a seed means the same numbers on every accelerator.
-    noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(change.seed)).to(images.device)
-    return (exposed + noise * _per_film(change.noise)).clamp(0, 1)
+    return (exposed + _noise(images, change.seeds) * _per_film(change.noise)).clamp(0, 1)
+
+
+def _noise(images: Tensor, seeds: Sequence[int]) -> Tensor:
+    """White noise ``(B, 1, S, S)``; a seed means the same numbers on every device of one kind."""
+    noise = torch.empty_like(images)
+    for film, seed in zip(noise, seeds, strict=True):
+        film.normal_(generator=torch.Generator(images.device).manual_seed(seed))
+    return noise
 
 
 def _per_film(values: Tensor) -> Tensor:

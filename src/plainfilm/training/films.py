@@ -1,134 +1,100 @@
-"""Films of a recipe, split into training, validation and test parts."""
+"""Loaders over the parts of a recipe, that can start anywhere in a run."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import lightning
-import numpy as np
 import torch
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Sampler
 
-from plainfilm.datasets.phantom import Phantom, Shortcut
-from plainfilm.datasets.store import FilmStore, store_of
-from plainfilm.datasets.table import Label, TableDataset
-from plainfilm.errors import LabelError
-from plainfilm.findings import ALL
-from plainfilm.training.recipe import PhantomRecipe, TableRecipe
+from plainfilm.training.parts import Part, Parts
+from plainfilm.training.randomness import order_of
+from plainfilm.training.recipe import Recipe
 
-Progress = Callable[[str, int, int], None]
-"""Told the part's name, the films done and their total."""
-
-Batch = tuple[Tensor, Tensor, Tensor]
-"""Images ``(B, 1, S, S)`` in [0, 1], labels ``(B, K)`` and lungs ``(B, 1, S, S)``."""
+TIMEOUT = 120
+"""Seconds after which a worker that gives no batch counts as hung."""
 
 
-@dataclass(frozen=True, eq=False)
-class Part(Dataset[Any]):
-    """Some rows of a store; gives whole batches, since a memory map reads many rows at once."""
+@dataclass(frozen=True)
+class Plan:
+    """Which films are in which batch; a function of the step alone.
 
-    store: FilmStore
-    rows: np.ndarray
+    Attributes:
+        films: In the training part.
+        batch_size: Of one process.
+        processes: That train together; each takes every n-th film of a joint batch.
+        seed: Of the order.
+    """
+
+    films: int
+    batch_size: int
+    processes: int
+    seed: int
+
+    @property
+    def steps(self) -> int:
+        """Batches an epoch; films left over wait for the next epoch's order."""
+        return max(1, self.films // (self.batch_size * self.processes))
+
+    def batches(self, epoch: int, rank: int) -> list[list[int]]:
+        """The films of each batch of an epoch for one process."""
+        order = order_of(self.films, self.seed, epoch)[: self.steps * self.batch_size * self.processes]
+        return [joint[rank :: self.processes].tolist() for joint in order.chunk(self.steps)]
+
+
+class RestOfEpoch(Sampler[list[int]]):
+    """The batches that are left; counted in full, as Lightning counts the epoch."""
+
+    def __init__(self, batches: list[list[int]], start: int) -> None:
+        self.batches, self.start = batches, start
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.batches)
 
-    @property
-    def labels(self) -> Tensor:
-        """``(N, K)`` of this part."""
-        return torch.from_numpy(np.asarray(self.store.labels)[self.rows])
-
-    def __getitems__(self, indices: Sequence[int]) -> Batch:
-        rows = self.rows[list(indices)]
-        images = torch.from_numpy(self.store.images[rows])[:, None].float() / 255
-        lungs = np.stack([self.store.lung_mask(int(row)) for row in rows])[:, None]
-        return images, torch.from_numpy(self.store.labels[rows]), torch.from_numpy(lungs).float()
-
-
-@dataclass(frozen=True, eq=False)
-class Parts:
-    """The films of a recipe."""
-
-    train: Part
-    validation: Part
-    test: Part
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        return self.train.store.targets
-
-
-def parts_of(data: PhantomRecipe | TableRecipe, cache: Path, progress: Progress) -> Parts:
-    """Decodes or renders the films of a recipe, or finds them in the cache."""
-    if isinstance(data, PhantomRecipe):
-        return _phantom_parts(data, cache, progress)
-    return _table_parts(data, cache, progress)
-
-
-def _phantom_parts(data: PhantomRecipe, cache: Path, progress: Progress) -> Parts:
-    shortcut = Shortcut(**data.shortcut.model_dump()) if data.shortcut else None
-    # The test films come without the shortcut: that is where a cheating model falls.
-    honest = Shortcut(**{**data.shortcut.model_dump(), "correlation": 0.0}) if data.shortcut else None
-    plan = {
-        "training": Phantom(data.train, data.size, data.seed, data.prevalence, shortcut),
-        "validation": Phantom(data.validation, data.size, data.seed + 1000, data.prevalence, shortcut),
-        "test": Phantom(data.test, data.size, data.seed + 2000, data.prevalence, honest),
-    }
-    return Parts(*(_whole(phantom, name, data, cache, progress) for name, phantom in plan.items()))
-
-
-def _whole(phantom: Phantom, name: str, data: PhantomRecipe, cache: Path, progress: Progress) -> Part:
-    store = store_of(
-        phantom,
-        data.targets or ALL,
-        data.size,
-        cache,
-        progress=lambda done: progress(name, done, len(phantom)),
-    )
-    return Part(store, np.arange(len(store)))
-
-
-def _table_parts(data: TableRecipe, cache: Path, progress: Progress) -> Parts:
-    labels = tuple((name, Label(**rule.model_dump())) for name, rule in data.labels.items())
-    table = TableDataset(data.folder, data.csv, data.id_column, data.patient_column, labels)
-    total = len(table)
-    store = store_of(
-        table, tuple(data.labels), data.size, cache, progress=lambda done: progress("films", done, total)
-    )
-    place = np.array([_place(patient) for patient in store.patients])
-    test = place < data.test_share
-    validation = ~test & (place < data.test_share + data.validation_share)
-    parts = Parts(*(Part(store, np.flatnonzero(rows)) for rows in (~test & ~validation, validation, test)))
-    if not all((len(parts.train), len(parts.validation), len(parts.test))):
-        raise LabelError(f"{total} films", "enough for three parts", str(data.csv.name), "Change the shares.")
-    return parts
-
-
-def _place(patient: str) -> float:
-    """A number in [0, 1) that depends on the patient alone, so all films of one fall in one part."""
-    return int.from_bytes(hashlib.blake2b(patient.encode(), digest_size=8).digest()) / 2**64
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter(self.batches[self.start :])
 
 
 class Films(lightning.LightningDataModule):
-    """Loaders over the parts."""
+    """Loaders over the parts; the training loader is made anew each epoch, from the step reached."""
 
-    def __init__(self, parts: Parts, batch_size: int) -> None:
+    def __init__(self, parts: Parts, recipe: Recipe) -> None:
         super().__init__()
-        self.parts, self.batch_size = parts, batch_size
+        self.parts, self.recipe = parts, recipe
 
     def train_dataloader(self) -> DataLoader[Any]:
-        return self._loader(self.parts.train, shuffle=True)
+        assert self.trainer is not None
+        plan = plan_of(self.recipe, self.parts)
+        epoch, start = divmod(self.trainer.global_step, plan.steps)
+        batches = plan.batches(epoch, self.trainer.global_rank)
+        return self._loader(self.parts.train, RestOfEpoch(batches, start))
 
     def val_dataloader(self) -> DataLoader[Any]:
-        return self._loader(self.parts.validation, shuffle=False)
+        assert self.trainer is not None
+        part, size = self.parts.validation, self.recipe.optimiser.batch_size
+        films = list(range(len(part)))[self.trainer.global_rank :: self.trainer.world_size]
+        return self._loader(part, RestOfEpoch([films[k : k + size] for k in range(0, len(films), size)], 0))
 
-    def _loader(self, part: Part, shuffle: bool) -> DataLoader[Any]:
-        drop = shuffle and len(part) > self.batch_size
+    def _loader(self, part: Part, batches: Sampler[list[int]]) -> DataLoader[Any]:
+        workers = self.recipe.workers
         return DataLoader(
-            part, self.batch_size, shuffle=shuffle, drop_last=drop, collate_fn=lambda batch: batch
+            part,
+            batch_sampler=batches,
+            collate_fn=_as_it_is,
+            num_workers=workers,
+            timeout=TIMEOUT if workers else 0,
+            pin_memory=torch.cuda.is_available(),
+            generator=torch.Generator(),  # else each epoch would draw from the global one
         )
+
+
+def plan_of(recipe: Recipe, parts: Parts) -> Plan:
+    """The batches of a recipe's training."""
+    return Plan(len(parts.train), recipe.optimiser.batch_size, recipe.devices, recipe.seed)
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch

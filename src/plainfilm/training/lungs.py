@@ -7,6 +7,7 @@ posture, cropping and borders are varied far beyond what the phantom draws.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +16,7 @@ from torch import Tensor
 from plainfilm.metrics import Interval, mean_interval
 from plainfilm.models.lungs import LungSegmenter, standardise
 from plainfilm.radiograph import Radiograph
-from plainfilm.training.films import Batch, Part
+from plainfilm.training.parts import Batch, Part
 from plainfilm.training.task import Task
 
 GAMMA, SCALE, MARGIN = (0.5, 1.9), (0.7, 1.3), (0.0, 0.22)
@@ -29,21 +30,22 @@ class LungSegmentation(Task):
 
     score = "validation_dice"
 
-    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        images, lungs = self._varied(batch, self.generator(batch_index))
-        loss = segmentation_loss(self.scores(images), lungs)
-        self.log("loss", loss, on_step=True, on_epoch=True, prog_bar=True, batch_size=len(images))
-        return loss
+    def loss(self, batch: Batch) -> Tensor:
+        images, lungs = self._varied(batch, self.seeds(batch.films))
+        return segmentation_loss(self.scores(images), lungs)
 
-    def validation_step(self, batch: Batch, batch_index: int) -> None:
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
         # Plain phantoms are solved early; varied ones tell which network will hold on real films.
-        images, lungs = self._varied(batch, torch.Generator().manual_seed(batch_index))
+        images, lungs = self._varied(batch, batch.films.tolist())
         found = self.scores(images) > 0
-        self.log(self.score, dice(found, lungs > 0.5).mean(), sync_dist=True, batch_size=len(images))
+        score = dice(found, lungs > 0.5).mean()
+        self.log(self.score, score, sync_dist=True, batch_size=len(images), prog_bar=True)
 
-    def _varied(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def _varied(self, batch: Batch, seeds: Sequence[int]) -> tuple[Tensor, Tensor]:
         # On the processor, where the same seed gives the same numbers whatever the accelerator.
-        images, lungs = vary(batch[0].cpu(), batch[2].cpu(), generator)
+        films = zip(batch.images.cpu().split(1), batch.truth.cpu().split(1), seeds, strict=True)
+        varied = [vary(image, lung, torch.Generator().manual_seed(seed)) for image, lung, seed in films]
+        images, lungs = (torch.cat(each) for each in zip(*varied, strict=True))
         return images.to(self.device), lungs.to(self.device)
 
 
@@ -71,7 +73,7 @@ def evaluate_lungs(segmenter: LungSegmenter, part: Part) -> Interval:
     """Mean Dice of the finished segmenter on films as they are."""
     scores = []
     for row in range(len(part)):
-        images, _, lungs = part.__getitems__([row])
+        images, lungs, _ = part.__getitems__([row])
         found = segmenter.segment(Radiograph(images[0, 0].numpy())).both
         scores.append(float(dice(torch.from_numpy(found)[None], lungs[0] > 0.5)))
     return mean_interval(scores)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from plainfilm.errors import InputError
 from plainfilm.io.setting import setting_value
@@ -64,6 +66,36 @@ class TableRecipe(_Strict):
     test_share: float = Field(0.25, gt=0, lt=1)
 
 
+Policy = Literal["ignore", "zero", "one"]
+"""What becomes of a finding that a report mentions with doubt."""
+
+
+class ManifestRecipe(_Strict):
+    """A folder that ``Manifest.save`` wrote.
+
+    Attributes:
+        root: Where the films lie now, if they moved.
+        findings: What to learn; all by default.
+        score: What to learn instead, for the task "severity".
+        views: Which films to take; all by default.
+        uncertain: One policy, or one for each finding.
+        split: "column" as the data set was published, where parts that it lacks are dealt out of the
+            rest; "patients" by a hash of each patient's id.
+    """
+
+    kind: Literal["manifest"]
+    folder: Path
+    root: Path | None = None
+    findings: tuple[str, ...] = ()
+    score: str | None = None
+    views: tuple[str, ...] = ()
+    uncertain: Policy | dict[str, Policy] = "ignore"
+    split: Literal["column", "patients"] = "column"
+    size: int = Field(224, ge=32)
+    validation_share: float = Field(0.15, gt=0, lt=1)
+    test_share: float = Field(0.25, gt=0, lt=1)
+
+
 class ModelRecipe(_Strict):
     """The network: "slim" or "densenet121"; ``start`` names a checkpoint whose features it takes over."""
 
@@ -72,35 +104,68 @@ class ModelRecipe(_Strict):
 
 
 class OptimiserRecipe(_Strict):
-    """AdamW under one cycle: warm-up, then cosine."""
+    """AdamW under one cycle: warm-up, then cosine.
+
+    ``patience`` ends the run after so many epochs without a better validation score.
+    """
 
     learning_rate: float = Field(2.5e-3, gt=0)
     weight_decay: float = Field(1e-3, ge=0)
     warm_up: float = Field(0.06, ge=0, lt=1)
     batch_size: int = Field(32, ge=1)
     epochs: int = Field(10, ge=1)
+    patience: int | None = Field(None, ge=1)
 
 
 class Recipe(_Strict):
     """A whole training run.
 
     Attributes:
+        task: "classifier", "severity" (a score of a manifest) or "lungs".
         loss: "bce", or "weighted-bce" with positives weighted by their rarity in the
-            training part, at most ``weight_limit``.
+            training part, at most ``weight_limit``; for a score "mse" or "smooth-l1".
+        greatest_score: The end of the score's scale; Brixia's is 18.
         precision: As in Lightning; "bf16-mixed" is faster where the processor has it.
         devices: Processes; each takes one core or one accelerator.
+        workers: Processes that read batches; films come from a memory map, so none is fast.
+        logger: "csv" writes ``metrics.csv``; "tensorboard" writes its files as well.
+        snapshot_every: Steps between two snapshots, beside those after each epoch.
     """
 
     name: str
-    task: Literal["classifier", "lungs"] = "classifier"
-    data: Annotated[PhantomRecipe | TableRecipe, Field(discriminator="kind")]
+    task: Literal["classifier", "severity", "lungs"] = "classifier"
+    data: Annotated[PhantomRecipe | TableRecipe | ManifestRecipe, Field(discriminator="kind")]
     model: ModelRecipe = ModelRecipe()
-    loss: Literal["bce", "weighted-bce"] = "bce"
+    loss: Literal["bce", "weighted-bce", "mse", "smooth-l1"] = "bce"
+    greatest_score: float = Field(18.0, gt=0)
     weight_limit: float = Field(8.0, gt=0)
     optimiser: OptimiserRecipe = OptimiserRecipe()
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     devices: int = Field(1, ge=1)
+    workers: int = Field(0, ge=0)
+    logger: Literal["csv", "tensorboard"] = "csv"
+    snapshot_every: int = Field(1000, ge=1)
     seed: int = 0
+
+    @model_validator(mode="after")
+    def _fits_its_task(self) -> Recipe:
+        is_score = self.task == "severity"
+        if is_score and not (isinstance(self.data, ManifestRecipe) and self.data.score):
+            raise ValueError("data of kind manifest with a score for the task severity")
+        if self.task == "lungs" and not isinstance(self.data, PhantomRecipe):
+            raise ValueError("data of kind phantom for the task lungs")
+        if is_score != (self.loss in ("mse", "smooth-l1")):
+            raise ValueError("the loss mse or smooth-l1 for the task severity, and for it alone")
+        return self
+
+    def digest(self) -> str:
+        """SHA-256 of all that a run's numbers depend on: not of how they are logged or kept."""
+        settings = self.model_dump(mode="json", exclude=set(WITHOUT_EFFECT))
+        return sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+
+WITHOUT_EFFECT = ("workers", "logger", "snapshot_every")
+"""Settings that a resumed run may change."""
 
 
 def read_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:
@@ -124,6 +189,9 @@ def read_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
+        if not key:
+            got = f"task {content.get('task', 'classifier')!r}"
+            raise InputError(got, first["msg"].removeprefix("Value error, "), path.name) from error
         expected = "a setting that exists" if first["type"] == "extra_forbidden" else first["msg"].lower()
         raise InputError(f"{key} = {first['input']!r}", expected, path.name) from error
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import logging
+import json
 import math
-from collections.abc import Callable
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import lightning
-import numpy as np
 import torch
-from lightning.pytorch.callbacks import RichProgressBar
-from lightning.pytorch.loggers import CSVLogger
+from lightning.fabric.utilities.rank_zero import rank_zero_only
 
-from plainfilm.io.checkpoint import load_strictly
+from plainfilm.errors import ResourceError
+from plainfilm.io.atomic import sweep
+from plainfilm.io.checkpoint import STEM, load_strictly
 from plainfilm.losses.bce import balancing_weights
 from plainfilm.metrics import Interval, multilabel_auroc, youden_point
 from plainfilm.models.classifier import Classifier
@@ -24,49 +26,94 @@ from plainfilm.models.spec import InputSpec
 from plainfilm.models.store import load_classifier, save_classifier
 from plainfilm.models.unet import UNet
 from plainfilm.models.zoo import load
+from plainfilm.training.best import BestNetwork
 from plainfilm.training.classification import Classification
-from plainfilm.training.films import Films, Part, Parts, Progress, parts_of
+from plainfilm.training.films import plan_of
+from plainfilm.training.fit import fit
+from plainfilm.training.judging import as_json, probabilities
+from plainfilm.training.lock import run_lock
 from plainfilm.training.lungs import LungSegmentation, evaluate_lungs
+from plainfilm.training.parts import Parts, Progress, parts_of
 from plainfilm.training.recipe import Recipe
-from plainfilm.training.task import Task
+from plainfilm.training.severity import Severity, in_score_units, severity_figures
+from plainfilm.training.snapshots import FOLDER, snapshots_in
 
-MEASURES = {"classifier": "auroc", "lungs": "dice"}
+MEASURES = {"classifier": "auroc", "severity": "value", "lungs": "dice"}
 """Task to what its figures are."""
 
 FEATURES = "features."
 """How the weights of a DenseNet begin, but for those of its head."""
 
-
-def train(recipe: Recipe, out: Path, cache: Path, progress: Progress) -> dict[str, Interval]:
-    """Trains what the recipe's task names; arguments as ``train_classifier``, figures as its task's."""
-    tasks = {"classifier": train_classifier, "lungs": train_lungs}
-    return tasks[recipe.task](recipe, out, cache, progress)
+CAUTION = "{name} was trained on rendered films alone: on real films its probabilities mean little."
 
 
-def train_classifier(recipe: Recipe, out: Path, cache: Path, progress: Progress) -> dict[str, Interval]:
-    """Trains the classifier of a recipe into a run folder.
+def train(
+    recipe: Recipe, out: Path, cache: Path, progress: Progress, resume: bool = False
+) -> dict[str, Interval]:
+    """Trains what the recipe's task names into a run folder.
 
-    The folder receives the best network by validation AUROC (``model.safetensors`` and
-    its card), ``metrics.csv`` and, at the end, the AUROC on the test part in the card.
+    The folder receives the network with the best validation score (``model.safetensors`` and its card),
+    ``metrics.csv``, snapshots of the whole state, and, at the end, figures of the test part on the card.
 
     Args:
         recipe: What to train.
         out: The run folder; made where it is missing.
         cache: Where decoded and rendered films are kept.
         progress: Told what the preparation of films is doing.
+        resume: Go on from the last snapshot, where there is one. On a processor, with the same threads and
+            versions, every number is then that of a run that never stopped.
 
     Returns:
-        Each finding's AUROC on the test part, with its interval; nothing in the processes that
-        only help with the training.
+        Figures of the test part with their intervals: AUROC by finding, "r" and "mae" of a score, or
+        Dice of "lungs"; nothing in the processes that only help with the training.
+
+    Raises:
+        ResourceError: where another process holds the folder, or an unfinished run lies there and is not
+            resumed; further errors as ``fit``.
     """
-    lightning.seed_everything(recipe.seed, verbose=False)
-    parts = parts_of(recipe.data, cache, progress)
+    tasks = {"classifier": _train_classifier, "severity": _train_severity, "lungs": _train_lungs}
+    with _held(out, resume):
+        lightning.seed_everything(recipe.seed, verbose=False)
+        return tasks[recipe.task](recipe, parts_of(recipe, cache, progress), out, resume)
+
+
+@contextmanager
+def _held(out: Path, resume: bool) -> Iterator[None]:
+    """The run folder for this process alone, rid of what an earlier run left."""
+    if getattr(rank_zero_only, "rank", 0):  # the first process holds it for all that train together
+        yield
+        return
+    with run_lock(out):
+        sweep(out)
+        if not resume:
+            _clear(out)
+        yield
+
+
+def _clear(out: Path) -> None:
+    if snapshots_in(out) and not _is_finished(out):
+        raise ResourceError(
+            "an unfinished run", "a new folder", str(out),
+            "Continue it with --resume, or choose another --out.",
+        )  # fmt: skip
+    shutil.rmtree(out / FOLDER, ignore_errors=True)
+
+
+def _is_finished(out: Path) -> bool:
+    card = out / f"{STEM}.json"
+    return card.is_file() and "test" in json.loads(card.read_text(encoding="utf-8"))
+
+
+def _train_classifier(recipe: Recipe, parts: Parts, out: Path, resume: bool) -> dict[str, Interval]:
     classifier = new_classifier(recipe, parts.targets)
-    task = Classification(classifier.network, recipe, parts.targets, _weights(recipe, parts))
-    best = BestNetwork(
-        out, lambda epoch, score: save_classifier(classifier, out, _card(recipe, epoch, score))
+    weights = (
+        balancing_weights(parts.train.labels, recipe.weight_limit) if recipe.loss == "weighted-bce" else None
     )
-    leads = fit(task, recipe, parts, out, best)
+    task = Classification(classifier.network, recipe, _steps(recipe, parts), parts.targets, weights)
+    best = BestNetwork(
+        out, lambda epoch, score: save_classifier(classifier, out, _card(recipe, epoch, score, task.score))
+    )
+    leads = fit(task, recipe, parts, out, best, resume)
     return _conclude(load_classifier(out), parts, out) if leads else {}
 
 
@@ -83,66 +130,39 @@ def _conclude(classifier: Classifier, parts: Parts, out: Path) -> dict[str, Inte
     return figures
 
 
-def train_lungs(recipe: Recipe, out: Path, cache: Path, progress: Progress) -> dict[str, Interval]:
-    """Trains the lung segmenter of a recipe into a run folder, as ``train_classifier`` does.
+def _train_severity(recipe: Recipe, parts: Parts, out: Path, resume: bool) -> dict[str, Interval]:
+    new, greatest = new_classifier(recipe, parts.targets), recipe.greatest_score
+    network = new.network
+    assert isinstance(network, DenseNet)
+    torch.nn.init.constant_(network.classifier.bias, parts.train.labels.mean().item())
+    task = Severity(network, recipe, _steps(recipe, parts))
 
-    Returns:
-        The mean Dice coefficient on the test part under "lungs".
-    """
-    lightning.seed_everything(recipe.seed, verbose=False)
-    parts = parts_of(recipe.data, cache, progress)
+    def save(epoch: int, score: float) -> None:
+        whole = Classifier(in_score_units(network, greatest), new.targets, new.spec, "value", new.card)
+        save_classifier(whole, out, _card(recipe, epoch, score, task.score))
+
+    if not fit(task, recipe, parts, out, BestNetwork(out, save), resume):
+        return {}
+    regressor = load_classifier(out)
+    predicted, test = probabilities(regressor, parts.test)[:, 0], parts.test
+    truth = test.labels[:, 0].numpy() * greatest
+    figures = severity_figures(predicted, truth, [test.store.patients[row] for row in test.rows])
+    save_classifier(regressor, out, {"test": as_json(figures, "value"), "test_films": len(test)})
+    return figures
+
+
+def _train_lungs(recipe: Recipe, parts: Parts, out: Path, resume: bool) -> dict[str, Interval]:
     segmenter = LungSegmenter(UNet(), recipe.data.size)
-    task = LungSegmentation(segmenter.network, recipe)
+    task = LungSegmentation(segmenter.network, recipe, _steps(recipe, parts))
     best = BestNetwork(
         out, lambda epoch, score: save_lungs(segmenter, out, _card(recipe, epoch, score, task.score))
     )
-    if not fit(task, recipe, parts, out, best):
+    if not fit(task, recipe, parts, out, best, resume):
         return {}
     segmenter = load_lungs(out)
     figures = {"lungs": evaluate_lungs(segmenter, parts.test)}
     save_lungs(segmenter, out, {"test": as_json(figures, "dice"), "test_films": len(parts.test)})
     return figures
-
-
-def fit(task: lightning.LightningModule, recipe: Recipe, parts: Parts, out: Path, best: BestNetwork) -> bool:
-    """Runs Lightning's loop with our log and checkpoint.
-
-    Returns:
-        Whether this is the process that writes, among those that train together.
-    """
-    # Its tips and advertisements are not news of this run.
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    trainer = lightning.Trainer(
-        accelerator="auto",
-        devices=recipe.devices,
-        precision=recipe.precision,
-        max_epochs=recipe.optimiser.epochs,
-        logger=CSVLogger(out.parent, name=out.name, version=""),
-        callbacks=[best, RichProgressBar(console_kwargs={"stderr": True})],
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        log_every_n_steps=max(1, min(20, len(parts.train) // recipe.optimiser.batch_size)),
-    )
-    trainer.fit(task, Films(parts, recipe.optimiser.batch_size))
-    return trainer.is_global_zero
-
-
-class BestNetwork(lightning.Callback):
-    """Keeps the network with the best validation score, written atomically."""
-
-    def __init__(self, out: Path, save: Callable[[int, float], Any]) -> None:
-        out.mkdir(parents=True, exist_ok=True)
-        self.save = save
-        self.best: float | None = None
-
-    def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        assert isinstance(pl_module, Task)  # every task of ours names its score
-        score = float(trainer.callback_metrics[pl_module.score])
-        # An undefined score (a part without positives) beats nothing, but a run never ends without a network.
-        if trainer.is_global_zero and (self.best is None or score > self.best):
-            self.best = score if math.isfinite(score) else -math.inf
-            self.save(trainer.current_epoch + 1, score)
 
 
 def new_classifier(recipe: Recipe, targets: tuple[str, ...]) -> Classifier:
@@ -157,52 +177,15 @@ def new_classifier(recipe: Recipe, targets: tuple[str, ...]) -> Classifier:
         start = load(recipe.model.start).network.state_dict()
         kept = {name.removeprefix(FEATURES): start[name] for name in start if name.startswith(FEATURES)}
         load_strictly(network.features, kept, f"model.start {recipe.model.start}")
-    return Classifier(
-        network, targets, InputSpec(recipe.data.size, 0.0, 1.0, 1), "logit", {"name": recipe.name}
-    )
+    spec = InputSpec(recipe.data.size, 0.0, 1.0, 1)
+    return Classifier(network, targets, spec, "logit", {"name": recipe.name})
 
 
-def probabilities(classifier: Classifier, part: Part, batch_size: int = 64) -> np.ndarray:
-    """What a classifier gives the films of a part, ``(N, K)``; its network moves to a GPU if there is one."""
-    if torch.cuda.is_available():
-        classifier.network.cuda()
-    low, high = (torch.from_numpy(level).float() for level in classifier.spec.levels)
-    found = []
-    for start in range(0, len(part), batch_size):
-        images, _, _ = part.__getitems__(range(start, min(start + batch_size, len(part))))
-        with torch.no_grad():
-            inputs = (images * (high - low) + low).to(classifier.device)
-            found.append(classifier.probabilities(inputs).cpu().numpy())
-    return np.concatenate(found)
+def _steps(recipe: Recipe, parts: Parts) -> int:
+    return plan_of(recipe, parts).steps * recipe.optimiser.epochs
 
 
-def as_json(figures: dict[str, Interval], measure: str = "auroc") -> dict[str, dict[str, float | int | None]]:
-    """Intervals as JSON values; an undefined figure becomes None."""
-
-    def finite(value: float) -> float | None:
-        return round(value, 4) if math.isfinite(value) else None
-
-    return {
-        name: {
-            measure: finite(f.value),
-            "low": finite(f.low),
-            "high": finite(f.high),
-            "positives": f.n_positive,
-        }
-        for name, f in figures.items()
-    }
-
-
-def _weights(recipe: Recipe, parts: Parts) -> torch.Tensor | None:
-    return (
-        balancing_weights(parts.train.labels, recipe.weight_limit) if recipe.loss == "weighted-bce" else None
-    )
-
-
-CAUTION = "{name} was trained on rendered films alone: on real films its probabilities mean little."
-
-
-def _card(recipe: Recipe, epoch: int, score: float, measure: str = "validation_auroc") -> dict[str, Any]:
+def _card(recipe: Recipe, epoch: int, score: float, measure: str) -> dict[str, Any]:
     return {
         "name": recipe.name,
         "recipe": recipe.model_dump(mode="json"),

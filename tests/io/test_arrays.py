@@ -1,4 +1,4 @@
-"""NumPy archives: what was written comes back, bombs and pickles do not (fault 62)."""
+"""NumPy's files: what was written comes back, bombs and pickles do not (fault 62)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from plainfilm.errors import ArtifactError
-from plainfilm.io.npz import read_npz
+from plainfilm.io.arrays import map_npy, read_npz
 
 ARRAYS = {
     "map": np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32),
@@ -105,12 +105,34 @@ def test_what_is_no_archive_is_named(tmp_path: Path, content: bytes | None) -> N
         read_npz(tmp_path / "a.npz")
 
 
+def test_an_array_is_mapped_and_cannot_be_written(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", ARRAYS["map"])
+    found = map_npy(tmp_path / "a.npy")
+    assert isinstance(found, np.memmap)
+    np.testing.assert_array_equal(found, ARRAYS["map"])
+    with pytest.raises(ValueError, match="read-only"):
+        found[0, 0] = 1
+
+
+def test_a_pickle_is_not_mapped(tmp_path: Path) -> None:
+    sentinel = tmp_path / "ran"
+    np.save(tmp_path / "a.npy", np.array([Malicious(sentinel)], dtype=object), allow_pickle=True)
+    with pytest.raises(ArtifactError, match=r"a\.npy"):
+        map_npy(tmp_path / "a.npy")
+    assert not sentinel.exists()
+
+
+def save_npy(path: Path, **arrays: np.ndarray) -> None:
+    with path.open("wb") as file:  # by name, numpy would add a suffix
+        np.save(file, arrays["map"])
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300, deadline=None)
 @given(data=st.data())
 @pytest.mark.filterwarnings("ignore")
 def test_damage_anywhere_raises_nothing_but_our_error(tmp_path: Path, data: st.DataObject) -> None:
     path = tmp_path / "a.npz"
-    save = data.draw(st.sampled_from([np.savez, np.savez_compressed]))
+    save = data.draw(st.sampled_from([np.savez, np.savez_compressed, save_npy]))
     save(path, map=ARRAYS["map"], record=ARRAYS["record"])
     blob = bytearray(path.read_bytes())
     if data.draw(st.booleans()):
@@ -120,6 +142,6 @@ def test_damage_anywhere_raises_nothing_but_our_error(tmp_path: Path, data: st.D
             blob[data.draw(st.integers(0, len(blob) - 1))] = data.draw(st.integers(0, 255))
     path.write_bytes(blob)
     try:
-        read_npz(path)
+        map_npy(path) if save is save_npy else read_npz(path)
     except ArtifactError:
         return

@@ -1,4 +1,4 @@
-"""NumPy archives (``.npz``), read within bounds and without pickles."""
+"""NumPy's files, read within bounds and without pickles."""
 
 from __future__ import annotations
 
@@ -53,10 +53,25 @@ def read_npz(path: Path, limit: int = LIMIT) -> dict[str, np.ndarray]:
             blobs = {m.filename: archive.open(m).read(m.file_size) for m in members}
         return {name.removesuffix(".npy"): _array(blob) for name, blob in blobs.items()}
     except _DAMAGE as error:
-        why = str(error) or type(error).__name__
-        raise ArtifactError(
-            f"a file that cannot be read ({why})", "an archive of arrays", path.name
-        ) from error
+        raise _unreadable(path, "an archive of arrays", error) from error
+
+
+def map_npy(path: Path) -> np.ndarray:
+    """Opens a ``.npy`` file by memory map, to be read only.
+
+    Raises:
+        ArtifactError: for a file that is missing, shorter than its header says, or no plain array.
+    """
+    try:
+        found: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    except _DAMAGE as error:
+        raise _unreadable(path, "an array", error) from error
+    return found
+
+
+def _unreadable(path: Path, expected: str, error: Exception) -> ArtifactError:
+    why = str(error) or type(error).__name__
+    return ArtifactError(f"a file that cannot be read ({why})", expected, path.name)
 
 
 def _array(blob: bytes) -> np.ndarray:

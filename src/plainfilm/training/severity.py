@@ -1,0 +1,82 @@
+"""Training a network that gives a severity score, such as Brixia's from 0 to 18."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+from math import nan
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from plainfilm.losses.score import score_loss
+from plainfilm.metrics import Interval, bootstrap_interval, mean
+from plainfilm.models.densenet import DenseNet
+from plainfilm.training.augmentation import apply_changes, draw_changes
+from plainfilm.training.parts import Batch
+from plainfilm.training.recipe import Recipe
+from plainfilm.training.task import Task
+
+
+class Severity(Task):
+    """Regression of a score, judged by the share of its variance that is explained.
+
+    The network learns shares of the greatest score; ``in_score_units`` turns it into the score's unit.
+    """
+
+    score = "validation_r2"
+
+    def __init__(self, network: DenseNet, recipe: Recipe, steps: int) -> None:
+        super().__init__(network, recipe, steps)
+        self.found: list[Tensor] = []
+
+    def loss(self, batch: Batch) -> Tensor:
+        images = apply_changes(batch.images, draw_changes(self.seeds(batch.films)))
+        assert self.recipe.loss in ("mse", "smooth-l1")  # as the recipe checked
+        return score_loss(self.scores(images), batch.truth, self.recipe.loss)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self.found.append(torch.stack([self.scores(batch.images), batch.truth]))
+
+    def on_validation_epoch_end(self) -> None:
+        super().on_validation_epoch_end()
+        gathered = self.all_gather(torch.cat(self.found, 1))
+        assert isinstance(gathered, Tensor)
+        predicted, truth = gathered.unbind(-3)
+        self.found.clear()
+        error = F.mse_loss(predicted, truth)
+        self.log("validation_mae", (predicted - truth).abs().mean() * self.recipe.greatest_score)
+        self.log(self.score, 1 - error / truth.var(correction=0), prog_bar=True)
+
+
+def in_score_units(network: DenseNet, greatest: float) -> DenseNet:
+    """The same network with its answer multiplied by the greatest score."""
+    whole = deepcopy(network)
+    with torch.no_grad():
+        whole.classifier.weight.mul_(greatest)
+        whole.classifier.bias.mul_(greatest)
+    return whole
+
+
+def severity_figures(
+    predicted: np.ndarray, truth: np.ndarray, patients: Sequence[str]
+) -> dict[str, Interval]:
+    """Pearson's r and the mean absolute error in units of the score, with intervals over patients.
+
+    Args:
+        predicted: ``(N,)``.
+        truth: ``(N,)``.
+        patients: The patient of each film.
+    """
+    return {
+        "r": bootstrap_interval(pearson, predicted, truth, patients=patients),
+        "mae": bootstrap_interval(mean, np.abs(predicted - truth), patients=patients),
+    }
+
+
+def pearson(predicted: np.ndarray, truth: np.ndarray) -> float:
+    """Pearson's correlation; NaN where either is constant."""
+    spread = np.std(predicted) * np.std(truth)
+    return float(np.mean((predicted - predicted.mean()) * (truth - truth.mean())) / spread) if spread else nan

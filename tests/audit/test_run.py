@@ -1,0 +1,353 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+import plainfilm as pf
+from plainfilm.audit import run as module
+from plainfilm.audit.measures import CENTRE, RANDOM
+from plainfilm.audit.plan import Plan
+from plainfilm.audit.run import Progress, Results, run
+from plainfilm.datasets.phantom import Phantom
+from plainfilm.errors import ArtifactError, InputError, LabelError, ModelError, ResourceError
+from plainfilm.metrics.baselines import centre_prior, random_map
+from plainfilm.metrics.localisation import best_case_iou, hit, mass_inside, rank_inside
+from plainfilm.metrics.removal import blurred
+from plainfilm.models.classifier import wrap
+from plainfilm.radiograph import Placement
+
+Plans = Callable[..., Plan]
+
+
+class StoppedError(Exception):
+    """What stands for a kill."""
+
+
+def quiet(stage: str, done: int, total: int) -> None:
+    pass
+
+
+def stop(film: str, error: Exception, total: int) -> None:
+    raise error
+
+
+def go_on(film: str, error: Exception, total: int) -> None:
+    pass
+
+
+def stopping_at(n: int) -> Progress:
+    """Raises when it is told for the n-th time, counted from 1."""
+    told: list[str] = []
+
+    def progress(stage: str, done: int, total: int) -> None:
+        told.append(stage)
+        if len(told) == n:
+            raise StoppedError
+
+    return progress
+
+
+def maps_of(results: Results) -> dict[tuple[str, int], np.ndarray]:
+    rows = results.scores[results.scores["row"] >= 0]
+    return {(m, r): results.maps.read(m, r) for m, r in zip(rows["method"], rows["row"], strict=True)}
+
+
+def assert_same(one: Results, two: Results) -> None:
+    pd.testing.assert_frame_equal(one.predictions, two.predictions, check_exact=True)
+    pd.testing.assert_frame_equal(one.scores, two.scores, check_exact=True)
+    assert one.excluded == two.excluded
+    first, second = maps_of(one), maps_of(two)
+    assert first.keys() == second.keys()
+    assert all(np.array_equal(first[key], second[key]) for key in first)
+
+
+@pytest.fixture(autouse=True)
+def _small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FILMS", 5)
+
+
+@pytest.fixture
+def results(plan_of: Plans, tmp_path: Path) -> Results:
+    return run(plan_of(), tmp_path / "audit", quiet, stop)
+
+
+def test_predictions_are_those_of_the_model_film_by_film(plan_of: Plans, results: Results) -> None:
+    plan = plan_of()
+    assert list(results.predictions["film"]) == list(plan.data.ids)
+    for index, row in results.predictions.iterrows():
+        study = plan.data[index]
+        expected = plan.model.predict(study.radiograph)
+        for name in plan.findings:
+            assert row[f"probability:{name}"] == pytest.approx(expected[name], abs=1e-6)
+            odds = row[f"probability:{name}"] / (1 - row[f"probability:{name}"])
+            assert row[f"logit:{name}"] == pytest.approx(np.log(odds), abs=1e-6)
+            assert row[f"truth:{name}"] == study.findings[name]
+        assert row["patient"] == study.patient
+        assert row["sex"] == study.attributes["sex"]
+        assert row["view"] == study.radiograph.view
+
+
+def test_rows_are_one_a_pair_and_map_and_one_a_baseline(plan_of: Plans, results: Results) -> None:
+    pairs = [(f"film-{film}", finding) for film, finding in plan_of().pairs]
+    for method in ("gradient", "grad-cam", CENTRE, RANDOM):
+        own = results.scores[results.scores["method"] == method]
+        assert list(zip(own["film"], own["finding"], strict=True)) == pairs
+    maps = results.scores[results.scores["row"] >= 0]
+    assert set(maps["method"]) == {"gradient", "grad-cam"}
+    assert sorted(maps["row"]) == sorted(2 * list(range(len(pairs))))
+
+
+@pytest.mark.parametrize("method", ["gradient", "grad-cam"])
+def test_maps_and_measures_are_those_of_explain_one_by_one(
+    plan_of: Plans, results: Results, method: str
+) -> None:
+    plan = plan_of()
+    rows = results.scores[results.scores["method"] == method].reset_index()
+    for k in (0, 3, len(rows) - 1):
+        film, finding = plan.pairs[k]
+        study = plan.data[film]
+        e = pf.explain(plan.model, study.radiograph, finding, method)
+        np.testing.assert_allclose(results.maps.read(method, k), e.map, rtol=1e-4, atol=1e-7)
+        shown = np.maximum(e.map if e.evidence == "positive" else np.abs(e.map), 0)
+        drawn = e.placement.restore(shown)
+        mask = study.masks[finding]
+        for measure in (best_case_iou, hit, mass_inside, rank_inside):
+            assert rows.loc[k, measure.__name__] == pytest.approx(measure(drawn, mask), abs=1e-5)
+        assert rows.loc[k, "area"] == pytest.approx(mask.mean())
+        assert rows.loc[k, "removal_drop"] == pytest.approx(slow_drop(plan, study, finding, shown), abs=1e-4)
+
+
+@pytest.mark.parametrize("method", [CENTRE, RANDOM])
+def test_baselines_are_scored_like_methods(plan_of: Plans, results: Results, method: str) -> None:
+    plan = plan_of()
+    rows = results.scores[results.scores["method"] == method].reset_index()
+    for k in (0, 4):
+        film, finding = plan.pairs[k]
+        study = plan.data[film]
+        values = centre_prior((32, 32)) if method == CENTRE else random_map((7, 7), k)
+        placement = plan.model.spec.placement(study.radiograph.size).at(values.shape)
+        drawn = placement.restore(values)
+        assert rows.loc[k, "best_case_iou"] == pytest.approx(best_case_iou(drawn, study.masks[finding]))
+        assert rows.loc[k, "removal_drop"] == pytest.approx(slow_drop(plan, study, finding, values), abs=1e-4)
+
+
+def slow_drop(plan: Plan, study: Any, finding: str, evidence: np.ndarray) -> float:
+    """The fall of one logit where the tenth of the input is blurred that a map marks highest."""
+    image, _ = plan.model.prepare(study.radiograph)
+    grid = image.shape[-1]
+    drawn = evidence
+    if evidence.shape != (grid, grid):
+        drawn = Placement.resize((grid, grid), evidence.shape).restore(evidence)
+    order = np.argsort(-drawn, axis=None, kind="stable")[: round(0.1 * drawn.size)]
+    where = np.zeros(drawn.size, bool)
+    where[order] = True
+    changed = torch.where(torch.from_numpy(where.reshape(drawn.shape)), blurred(image), image)
+    with torch.no_grad():
+        before, after = (plan.model.logits(x)[0, plan.model.index(finding)] for x in (image, changed))
+    return float(before - after)
+
+
+def test_a_constant_film_has_flat_maps_of_zeros(plan_of: Plans, tmp_path: Path) -> None:
+    results = run(plan_of(constant=(1,)), tmp_path, quiet, stop)
+    mine = results.scores[(results.scores["film"] == "film-1") & (results.scores["row"] >= 0)]
+    assert mine["flat"].all()
+    assert not any(results.maps.read(m, r).any() for m, r in zip(mine["method"], mine["row"], strict=True))
+    assert (mine["best_case_iou"] == 0).all()
+    others = results.scores[results.scores["film"] != "film-1"]
+    assert not others["flat"].any()
+
+
+def test_a_film_that_cannot_be_read_stops_an_audit(plan_of: Plans, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="film-3"):
+        run(plan_of(broken=(3,)), tmp_path, quiet, stop)
+
+
+def test_excluded_films_and_their_pairs_are_gone_and_counted(
+    plan_of: Plans, tmp_path: Path, results: Results
+) -> None:
+    left = run(plan_of(broken=(3, 4)), tmp_path, quiet, go_on)
+    assert set(left.excluded) == {"film-3", "film-4"}
+    assert "a file cut off" in left.excluded["film-3"]
+    assert len(left.predictions) == 10
+    assert "film-3" not in set(left.scores["film"])
+    # What is known of the other films does not change; rows and so the noise of random maps do.
+    kept = results.scores[(results.scores["film"] != "film-3") & (results.scores["method"] == "gradient")]
+    mine = left.scores[left.scores["method"] == "gradient"]
+    pd.testing.assert_frame_equal(
+        mine.drop(columns="row").reset_index(drop=True), kept.drop(columns="row").reset_index(drop=True),
+        rtol=1e-4,
+    )  # fmt: skip
+
+
+def test_films_of_which_none_can_be_used_are_an_error(plan_of: Plans, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="none can be used"):
+        run(plan_of(3, broken=(0, 1, 2)), tmp_path, quiet, go_on)
+
+
+def test_films_without_annotation_are_predicted_only(plan_of: Plans, tmp_path: Path) -> None:
+    results = run(plan_of(annotated=False), tmp_path, quiet, stop)
+    assert len(results.predictions) == 12
+    assert results.scores.empty
+
+
+@pytest.mark.parametrize("n", range(1, 7))
+def test_an_audit_that_stopped_at_any_block_ends_with_the_same_numbers(
+    plan_of: Plans, tmp_path: Path, n: int
+) -> None:
+    whole = run(plan_of(24, broken=(7,)), tmp_path / "whole", quiet, go_on)
+    with pytest.raises(StoppedError):
+        run(plan_of(24, broken=(7,)), tmp_path / "stopped", stopping_at(n), go_on)
+    assert_same(run(plan_of(24, broken=(7,)), tmp_path / "stopped", quiet, go_on), whole)
+
+
+def test_a_finished_audit_reads_no_film_again(plan_of: Plans, tmp_path: Path) -> None:
+    first = run(plan_of(), tmp_path, quiet, stop)
+    plan = plan_of()
+    again = run(plan, tmp_path, quiet, stop)
+    assert plan.data.seen == []
+    assert_same(again, first)
+
+
+def test_films_left_out_before_are_told_again(plan_of: Plans, tmp_path: Path) -> None:
+    run(plan_of(broken=(3,)), tmp_path, quiet, go_on)
+    told: list[tuple[str, int]] = []
+    run(plan_of(broken=(3,)), tmp_path, quiet, lambda film, _, total: told.append((film, total)))
+    assert told == [("film-3", 12)]
+    with pytest.raises(InputError, match="a file cut off"):
+        run(plan_of(broken=(3,)), tmp_path, quiet, stop)
+
+
+@pytest.mark.parametrize("changes", [{"n": 11}, {"methods": ("gradient",)}])
+def test_another_audit_in_the_same_folder_is_refused(
+    plan_of: Plans, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    run(plan_of(), tmp_path, quiet, stop)
+    with pytest.raises(ArtifactError, match="empty folder"):
+        run(plan_of(**changes), tmp_path, quiet, stop)
+
+
+def test_another_model_in_the_same_folder_is_refused(plan_of: Plans, tmp_path: Path) -> None:
+    run(plan_of(), tmp_path, quiet, stop)
+    plan = plan_of()
+    with torch.no_grad():
+        plan.model.network.head.bias.add_(1)
+    with pytest.raises(ArtifactError, match="weights_sha256"):
+        run(plan, tmp_path, quiet, stop)
+
+
+@pytest.mark.parametrize("name", ["predictions-000001.parquet", "scores-000000.parquet"])
+def test_a_damaged_block_is_an_error_and_no_traceback(plan_of: Plans, tmp_path: Path, name: str) -> None:
+    run(plan_of(), tmp_path, quiet, stop)
+    path = tmp_path / "blocks" / name
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(ArtifactError, match="a damaged block"):
+        run(plan_of(), tmp_path, quiet, stop)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "null"])
+def test_a_damaged_note_of_what_is_audited_is_an_error(plan_of: Plans, tmp_path: Path, text: str) -> None:
+    (tmp_path / "audit.json").write_text(text)
+    with pytest.raises(ArtifactError, match=r"audit\.json"):
+        run(plan_of(), tmp_path, quiet, stop)
+
+
+def test_scores_of_other_pairs_are_not_taken_for_these(plan_of: Plans, tmp_path: Path) -> None:
+    run(plan_of(broken=(3,)), tmp_path, quiet, go_on)
+    # As if the film had been mended, and its block removed by hand.
+    for path in (tmp_path / "blocks").glob("predictions-*"):
+        path.unlink()
+    plan = plan_of(broken=(3,))
+    object.__setattr__(plan.data, "broken", ())
+    (tmp_path / "audit.json").write_text(json.dumps(plan.identity()))
+    with pytest.raises(ArtifactError, match="other films and findings"):
+        run(plan, tmp_path, quiet, go_on)
+
+
+def test_a_method_that_does_not_fit_is_told_before_a_film_is_read(tmp_path: Path) -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(32 * 32, 1)).eval()
+    plan = Plan(wrap(network, ["Mass"], 32), Phantom(2, 64), {"grad-cam": {}})
+    with pytest.raises(ModelError):
+        run(plan, tmp_path / "audit", quiet, stop)
+    assert not (tmp_path / "audit").exists()
+
+
+def test_truth_that_is_neither_yes_nor_no_is_told_before_a_film_is_read(
+    plan_of: Plans, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = plan_of()
+    monkeypatch.setattr(type(plan.data), "labels", lambda self, names: np.full((12, len(names)), 0.5))
+    with pytest.raises(LabelError, match=r"truth of 0\.5"):
+        run(plan, tmp_path, quiet, stop)
+    assert plan.data.seen == []
+
+
+def test_a_folder_that_cannot_be_made_is_a_resource_error(plan_of: Plans, tmp_path: Path) -> None:
+    with pytest.raises(ResourceError):
+        run(plan_of(), tmp_path / "missing" / "audit", quiet, stop)
+
+
+def test_the_model_is_returned_as_found(plan_of: Plans, tmp_path: Path) -> None:
+    plan = plan_of()
+    network = plan.model.network.train()
+    network.features.weight.requires_grad_(False)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    run(plan, tmp_path, quiet, stop)
+    assert all(module.training for module in network.modules())
+    assert [p.requires_grad for p in network.parameters()].count(False) == 1
+    assert all(p.grad is None for p in network.parameters())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+    assert not any(vars(m)["_forward_hooks"] or vars(m)["_backward_hooks"] for m in network.modules())
+
+
+def phantoms(out: Path, progress: Progress) -> Results:
+    """An audit that another process can run, too."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Conv2d(1, 4, 3, 2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 4)
+    ).eval()
+    model = wrap(network, ["Mass", "Effusion", "Cardiomegaly", "Edema"], 32)
+    return run(Plan(model, Phantom(24, 48, 5, 0.5), {"gradient": {}}), out, progress, stop)
+
+
+def told(process: subprocess.Popen[str]) -> Iterator[str]:
+    assert process.stdout
+    yield from process.stdout
+
+
+CHILD = """
+import importlib.util, sys
+from pathlib import Path
+spec = importlib.util.spec_from_file_location("audited", sys.argv[1])
+audited = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(audited)
+audited.module.FILMS = 5
+audited.phantoms(Path(sys.argv[2]), lambda *what: print(*what, flush=True))
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a kill that nothing can catch")
+def test_an_audit_that_was_killed_ends_with_the_same_numbers(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", CHILD, __file__, str(tmp_path / "killed")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        for line in told(process):
+            if line.startswith("Explaining"):
+                break
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    assert (tmp_path / "killed" / "blocks" / "scores-000000.parquet").exists()
+    whole = phantoms(tmp_path / "whole", quiet)
+    assert len(list((tmp_path / "whole" / "blocks").glob("scores-*"))) > 1
+    assert_same(phantoms(tmp_path / "killed", quiet), whole)

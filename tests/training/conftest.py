@@ -1,0 +1,44 @@
+"""A training run of a second: a tiny network on a few small phantoms, on one thread."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from plainfilm.models.densenet import DenseNet
+from plainfilm.training import run as running
+from plainfilm.training.recipe import read_recipe
+
+SMOKE = Path(__file__).parents[2] / "recipes" / "smoke.yaml"
+SMALL = (
+    "data.size=32", "data.train=21", "data.validation=16", "data.test=4", "data.prevalence=0.4",
+    "data.targets=[Cardiomegaly, Effusion]", "optimiser.epochs=3", "optimiser.batch_size=4",
+    "snapshot_every=2",
+)  # fmt: skip
+
+
+def small(num_classes):
+    """Dense layers, and dropout, whose draws must be those of a run that never stopped."""
+    network = DenseNet(num_classes, growth_rate=4, block_config=(1, 2), num_init_features=8)
+    network.flatten = torch.nn.Sequential(network.flatten, torch.nn.Dropout(0.5))
+    return network
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory):
+    """Trains into a folder, 3 epochs of 5 steps, under changed settings."""
+    cache = tmp_path_factory.mktemp("films")
+
+    def run(out, *changes, resume=False):
+        recipe, threads = read_recipe(SMOKE, [*SMALL, *changes]), torch.get_num_threads()
+        torch.set_num_threads(1)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(running, "densenet_slim", small)
+            try:
+                return running.train(recipe, out, cache, lambda name, done, total: None, resume)
+            finally:
+                torch.set_num_threads(threads)
+
+    return run

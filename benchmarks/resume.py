@@ -30,7 +30,15 @@ RECIPE = Path(__file__).parents[1] / "recipes" / "smoke.yaml"
 
 def start(folder: Path, name: str, *options: str) -> subprocess.Popen[bytes]:
     """A training process that prints nothing."""
-    arguments = ["train", str(RECIPE), "--out", str(folder / name), "--cache", str(folder / "films"), *options]
+    arguments = [
+        "train",
+        str(RECIPE),
+        "--out",
+        str(folder / name),
+        "--cache",
+        str(folder / "films"),
+        *options,
+    ]
     settings = [part for setting in SETTINGS for part in ("--set", setting)]
     program = "import sys; from plainfilm.cli.main import main; main(sys.argv[1:])"
     return subprocess.Popen(

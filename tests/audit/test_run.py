@@ -22,6 +22,7 @@ from plainfilm.audit.plan import Plan
 from plainfilm.audit.run import Progress, Results, run
 from plainfilm.datasets.phantom import Phantom
 from plainfilm.errors import ArtifactError, InputError, LabelError, ModelError, ResourceError
+from plainfilm.findings import NIH
 from plainfilm.metrics.baselines import centre_prior, random_map
 from plainfilm.metrics.localisation import best_case_iou, hit, mass_inside, rank_inside
 from plainfilm.metrics.removal import blurred
@@ -316,9 +317,9 @@ def phantoms(out: Path, progress: Progress) -> Results:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     network = nn.Sequential(
-        nn.Conv2d(1, 4, 3, 2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 4)
+        nn.Conv2d(1, 4, 3, 2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 8)
     ).eval()
-    model = wrap(network, ["Mass", "Effusion", "Cardiomegaly", "Edema"], 32)
+    model = wrap(network, NIH[:8], 32)
     return run(Plan(model, Phantom(24, 48, 5, 0.5), {"gradient": {}}), out, progress, stop)
 
 

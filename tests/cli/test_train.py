@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 import plainfilm.training.run
 from plainfilm.models.store import load_classifier
+from plainfilm.training.lock import run_lock
 
 SMOKE = Path(__file__).parents[2] / "recipes" / "smoke.yaml"
 TINY = [
@@ -74,3 +76,24 @@ def test_a_process_that_only_helped_prints_nothing(train, tmp_path, monkeypatch)
     assert outcome.code == 0
     assert "Checkpoint" not in outcome.err
     assert not outcome.out
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_finished_run_may_be_resumed_and_one_begun_may_not_be_overwritten(train, tmp_path):
+    out = tmp_path / "run"
+    first, again = train("--out", out, "--json"), train("--out", out, "--json", "--resume")
+    assert first.code == again.code == 0, again.err
+    assert json.loads(first.out) == json.loads(again.out)
+    assert train("--out", out, "--resume", "--set", "seed=5").code == 4
+    for name in ("model.json", "model-b.json"):
+        (out / name).unlink(missing_ok=True)
+    refused = train("--out", out)
+    assert refused.code == 5
+    assert "--resume" in refused.err
+
+
+def test_a_folder_in_use_exits_with_5(train, tmp_path):
+    with run_lock(tmp_path / "run"):
+        outcome = train("--out", tmp_path / "run")
+    assert outcome.code == 5
+    assert f"process {os.getpid()} on" in outcome.err

@@ -26,19 +26,24 @@ def small(num_classes):
     return network
 
 
+def trained(out, cache, *changes, resume=False):
+    """Figures of 3 epochs of 5 steps under changed settings."""
+    recipe, threads = read_recipe(SMOKE, [*SMALL, *changes]), torch.get_num_threads()
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(running, "densenet_slim", small)
+        try:
+            return running.train(recipe, out, cache, lambda name, done, total: None, resume)
+        finally:
+            torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="session")
-def run(tmp_path_factory):
-    """Trains into a folder, 3 epochs of 5 steps, under changed settings."""
-    cache = tmp_path_factory.mktemp("films")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("films")
 
-    def run(out, *changes, resume=False):
-        recipe, threads = read_recipe(SMOKE, [*SMALL, *changes]), torch.get_num_threads()
-        torch.set_num_threads(1)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(running, "densenet_slim", small)
-            try:
-                return running.train(recipe, out, cache, lambda name, done, total: None, resume)
-            finally:
-                torch.set_num_threads(threads)
 
-    return run
+@pytest.fixture(scope="session")
+def run(cache):
+    """``trained`` with a cache that all tests share."""
+    return lambda out, *changes, resume=False: trained(out, cache, *changes, resume=resume)

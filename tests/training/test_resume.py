@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -71,6 +76,27 @@ def test_a_run_killed_before_this_step_ends_with_the_same_bits(
     monkeypatch.undo()
     run(tmp_path / "run", resume=True)
     same(tmp_path / "run", whole)
+
+
+KILLED = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from conftest import trained
+trained(Path(sys.argv[2]), Path(sys.argv[3]))
+"""
+
+
+def test_a_process_killed_with_minus_9_is_resumed_to_the_same_bits(run, whole, cache, tmp_path):
+    command = [sys.executable, "-c", KILLED, str(Path(__file__).parent), str(tmp_path / "run"), str(cache)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None and not snapshots_in(tmp_path / "run"):
+            time.sleep(0.01)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    run(tmp_path / "run", resume=True)
+    same(tmp_path / "run", whole)
+    assert not list(tmp_path.rglob("*.part"))
 
 
 def test_workers_change_nothing(run, whole, tmp_path):

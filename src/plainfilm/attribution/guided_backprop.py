@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from plainfilm.attribution.method import Method, input_gradient
+from plainfilm.attribution.operations import Replaced
 from plainfilm.errors import ModelError
 
 
@@ -26,9 +25,16 @@ class GuidedBackprop(Method):
     unit: ClassVar[str] = "guided logit per unit of input"
 
     def maps(self, images: Tensor, targets: Tensor) -> Tensor:
-        with _GuidedReLUs() as guided:
+        met: list[str] = []
+
+        def guided(operation: Any, values: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+            met.append(operation.__name__)
+            result: Tensor = _GuidedReLU.apply(values)
+            return result
+
+        with Replaced({"relu": guided}):
             gradient = input_gradient(self.network, images, targets)
-        if not guided.met:
+        if not met and gradient.any():
             raise ModelError(
                 "a network without a ReLU", "at least one ReLU", "GuidedBackprop",
                 "Use gradient, integrated-gradients or grad-cam instead.",
@@ -36,38 +42,13 @@ class GuidedBackprop(Method):
         return gradient.sum(1, keepdim=True)
 
 
-_IN_PLACE = {F.relu_, torch.relu_, Tensor.relu_}
-_RELUS = {F.relu, torch.relu, Tensor.relu, *_IN_PLACE}
-
-
-class _GuidedReLUs(TorchFunctionMode):
-    """Replaces each ReLU while the network runs, so nothing is attached to the network itself."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.met = 0
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if func not in _RELUS:
-            return func(*args, **kwargs)
-        self.met += 1
-        values = args[0] if args else kwargs["input"]
-        in_place = func in _IN_PLACE or kwargs.get("inplace", False) or True in args[1:]
-        return _GuidedReLU.apply(values, in_place)
-
-
 class _GuidedReLU(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, values: Tensor, in_place: bool) -> Tensor:
+    def forward(ctx: Any, values: Tensor) -> Tensor:
         ctx.save_for_backward(values > 0)
-        if not in_place:
-            return values.clamp(min=0)
-        # A network may go on with the tensor that it overwrote.
-        ctx.mark_dirty(values)
-        return values.clamp_(min=0)
+        return values.clamp(min=0)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (is_positive,) = ctx.saved_tensors
-        return gradient.clamp(min=0) * is_positive, None
+        return gradient.clamp(min=0) * is_positive

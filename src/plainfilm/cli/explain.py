@@ -12,7 +12,17 @@ import typer
 
 from plainfilm.cli.console import command_line, print_json, print_table, say
 from plainfilm.cli.films import Quarantine, film_ids, for_each_film, open_results, write_csv
-from plainfilm.cli.options import AsJson, Device, ErrorPolicy, Films, MaxExcluded, Model, OnDevice, OnError
+from plainfilm.cli.options import (
+    AsJson,
+    Calibrated,
+    Device,
+    ErrorPolicy,
+    Films,
+    MaxExcluded,
+    Model,
+    OnDevice,
+    OnError,
+)
 from plainfilm.cli.predict import as_record, load_model, save_predictions, say_caution
 from plainfilm.errors import InputError, ModelError
 
@@ -41,6 +51,7 @@ def explain(
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="A setting of the methods that know it, as name=value.")
     ] = None,
+    calibration: Calibrated = None,
     device: OnDevice = Device.AUTO,
     as_json: AsJson = False,
     on_error: ErrorPolicy = OnError.STOP,
@@ -58,7 +69,7 @@ def explain(
     if boxes:
         _check_boxes(table, paths, boxes)
     methods = with_settings(method.split(","), settings or [])
-    collector = Collector(load_model(model, device))
+    collector = Collector(load_model(model, device, calibration))
     wanted = checked_targets(target, collector.model, boxes is not None)
     quarantine = Quarantine(on_error, max_excluded)
     # A table of boxes names files, whereas an id may hold folders and a suffix.

@@ -29,6 +29,9 @@ Films = Annotated[
 ]
 Model = Annotated[str, typer.Option(help="A name from 'plainfilm list', a run folder, or a checkpoint file.")]
 OnDevice = Annotated[Device, typer.Option("--device", help="Where the model runs.")]
+Calibrated = Annotated[
+    Path | None, typer.Option("--calibration", help="A file of 'plainfilm calibrate', for probabilities.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines on stdout.")]
 ErrorPolicy = Annotated[
     OnError, typer.Option(help="A film that cannot be used: stop, or go on without it and exit with 6.")

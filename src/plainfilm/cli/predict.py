@@ -11,7 +11,17 @@ import typer
 import plainfilm as pf
 from plainfilm.cli.console import command_line, print_json, print_table, say
 from plainfilm.cli.films import Quarantine, for_each_film, open_results, write_csv
-from plainfilm.cli.options import AsJson, Device, ErrorPolicy, Films, MaxExcluded, Model, OnDevice, OnError
+from plainfilm.cli.options import (
+    AsJson,
+    Calibrated,
+    Device,
+    ErrorPolicy,
+    Films,
+    MaxExcluded,
+    Model,
+    OnDevice,
+    OnError,
+)
 from plainfilm.errors import ResourceError
 
 if TYPE_CHECKING:
@@ -27,6 +37,7 @@ def predict(
     films: Films,
     model: Model = "phantom",
     out: Annotated[Path | None, typer.Option(help="Folder for predictions.csv and index.html.")] = None,
+    calibration: Calibrated = None,
     device: OnDevice = Device.AUTO,
     as_json: AsJson = False,
     on_error: ErrorPolicy = OnError.STOP,
@@ -40,7 +51,7 @@ def predict(
     from plainfilm.reports.collector import Collector
 
     paths = find_films(films)
-    collector = Collector(load_model(model, device))
+    collector = Collector(load_model(model, device, calibration))
     quarantine = Quarantine(on_error, max_excluded)
 
     def work(film: Radiograph) -> None:
@@ -58,11 +69,11 @@ def predict(
     raise typer.Exit(quarantine.exit_code)
 
 
-def load_model(name: str, device: Device) -> Classifier:
-    """``plainfilm.load``, with the network where it shall run.
+def load_model(name: str, device: Device, calibration: Path | None = None) -> Classifier:
+    """``plainfilm.load``, with the network where it shall run and, where given, calibrated probabilities.
 
     Raises:
-        ModelError, ArtifactError: as ``plainfilm.load``.
+        ModelError, ArtifactError: as ``plainfilm.load``; for a calibration of another model.
         ResourceError: for "cuda" on a machine without.
     """
     import torch
@@ -72,7 +83,11 @@ def load_model(name: str, device: Device) -> Classifier:
         raise ResourceError("no CUDA device", "one that torch can use", "--device", "Use --device auto.")
     if device is not Device.CPU and has_cuda:
         model.network.to("cuda")
-    return model
+    if calibration is None:
+        return model
+    from plainfilm.models.calibration import CalibratedClassifier, Calibration
+
+    return CalibratedClassifier(model, Calibration.load(calibration))
 
 
 def say_caution(model: Classifier) -> None:

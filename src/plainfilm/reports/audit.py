@@ -18,7 +18,7 @@ from plainfilm.audit.summary import MethodTable, Summary
 from plainfilm.datasets.study import Study
 from plainfilm.io.atomic import write_text
 from plainfilm.metrics.measures import MEASURES
-from plainfilm.reports.audit_remarks import audit_remarks
+from plainfilm.reports.audit_remarks import audit_remarks, counted
 from plainfilm.reports.figures import Span
 from plainfilm.reports.page import Case, Report, as_html, environment
 
@@ -64,13 +64,15 @@ def write_audit(path: Path, plan: Plan, results: Results, summary: Summary, fact
 
 
 def _head(plan: Plan, results: Results) -> Head:
-    model, films = plan.model.card.get("name", type(plan.model.network).__name__), len(results.predictions)
-    maps = int((results.scores["row"] >= 0).sum()) if len(results.scores) else 0
+    name = plan.model.card.get("name", type(plan.model.network).__name__)
+    films, scores = len(results.predictions), results.scores
+    maps = int((scores["row"] >= 0).sum()) if len(scores) else 0
     lead = (
-        f"{films} films of {plan.data.name}, {len(plan.findings)} findings, {maps} maps "
-        f"by {len(plan.methods)} methods. What to worry about comes first; the tables that say so follow."
+        f"{counted(films, 'film')} of {plan.data.name}, {counted(len(plan.findings), 'finding')}, "
+        f"{counted(maps, 'map')} by {counted(len(plan.methods), 'method')}. "
+        "What to worry about comes first; the tables that say so follow."
     )
-    return Head(f"Audit of {model}", lead, films, results.predictions["patient"].nunique())
+    return Head(f"Audit of {name}", lead, films, results.predictions["patient"].nunique())
 
 
 def _films(plan: Plan, results: Results, summary: Summary, facts: Mapping[str, str]) -> Report:

@@ -25,15 +25,25 @@ def audit_remarks(summary: Summary, results: Results, caution: str = "") -> list
     return sorted(found, key=lambda remark: ("worry", "good", "note").index(remark.kind))
 
 
+def counted(n: int, noun: str) -> str:
+    """ "1 film", "2 films"."""
+    return f"{n} {noun}{'' if n == 1 else 's'}"
+
+
 def _performance(summary: Summary) -> Iterator[Remark]:
     known = [each for each in summary.performance if each.auroc.status == "ok"]
     chance = [each.finding for each in known if each.auroc.low <= 0.5]
     if chance:
         text = f"On these films the model is not shown to be better than chance for {listed(chance)}."
         yield Remark("worry", text)
-    unknown = [each.finding for each in summary.performance if each.auroc.status != "ok"]
+    unknown = [each.finding for each in summary.performance if each.auroc.status == "undefined"]
     if unknown:
-        yield Remark("note", f"The AUROC of {listed(unknown)} has no value or no interval: too few films.")
+        text = f"The AUROC of {listed(unknown)} has no value: the films are not known to be of both kinds."
+        yield Remark("note", text)
+    alike = [each.finding for each in summary.performance if each.auroc.status == "no interval"]
+    if alike:
+        text = f"The AUROC of {listed(alike)} has no interval: drawing other patients does not change it."
+        yield Remark("note", text)
     # Comparisons with NaN are False.
     wrong = [
         each.finding
@@ -59,7 +69,7 @@ def _maps(summary: Summary, results: Results) -> Iterator[Remark]:
     flat = sum(row.flat for row in summary.overall.methods)
     if flat:
         total = len(summary.overall.methods) * summary.overall.maps
-        text = f"{flat} of {total} maps are flat: there the score does not depend on the image."
+        text = f"{flat} of {total} maps are flat: they point at nothing, which counts as a miss."
         yield Remark("worry", text)
 
 

@@ -82,7 +82,10 @@ def test_impossible_settings_of_integrated_gradients_are_refused(settings, small
         IntegratedGradients(small, **settings)
 
 
-# DeepLift refuses a map that does not add up to the score; LRP hands on whatever score there is.
+SCORE_WITHOUT_IMAGE = (GuidedBackprop, Occlusion, DeepLift, LRP)
+"""DeepLift refuses a map that does not add up to the score, and LRP hands on whatever score there is."""
+
+
 @pytest.mark.parametrize(
     "method", [m for m in METHODS if m not in (GuidedBackprop, Occlusion, DeepLift, LRP)]
 )

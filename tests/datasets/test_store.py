@@ -90,7 +90,9 @@ def films(tmp_path):
         left, top, width, height = lungs
         ring = [[left, top], [left + width, top], [left + width, top + height], [left, top + height]]
         drawn = annotation_table([Annotation("a", LUNGS, "polygon", [ring])])
-        return store_of(Manifest("films", tmp_path, table, drawn), ("Mass",), 8, tmp_path / "cache", workers=1)
+        return store_of(
+            Manifest("films", tmp_path, table, drawn), ("Mass",), 8, tmp_path / "cache", workers=1
+        )
 
     return opened
 

@@ -24,7 +24,8 @@ def files(tmp_path):
 @pytest.fixture
 def settled(monkeypatch):
     """A clock that is past the change of every file."""
-    monkeypatch.setattr(content.time, "time", lambda now=time.time(): now + 60)
+    later = time.time() + 60
+    monkeypatch.setattr(content.time, "time", lambda: later)
 
 
 def expected(paths):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from plainfilm.errors import ModelError
 from plainfilm.models.device import device_of
+
+FILM = np.linspace(0, 1, 40 * 50, dtype=np.float32).reshape(40, 50)
 
 
 def test_a_network_without_weights_is_where_its_images_are_made():
@@ -28,6 +31,14 @@ def test_a_network_on_two_devices_is_refused_in_one_message_that_names_both(move
     name = "2.weight" if moved == "head" else "1.running_mean"
     with pytest.raises(ModelError, match=rf"weights on 2 devices \(0.weight on cpu, {name} on meta\)"):
         device_of(network)
+
+
+def test_a_classifier_on_two_devices_is_refused_before_it_runs(tiny):
+    images, _ = tiny.prepare(FILM)
+    tiny.network.classifier.to("meta")
+    for ask in (lambda: tiny.predict(FILM), lambda: tiny.prepare(FILM), lambda: tiny.logits(images)):
+        with pytest.raises(ModelError, match="weights on 2 devices"):
+            ask()
 
 
 def test_weights_without_values_are_refused():

@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
 from plainfilm.attribution.picture import save_overlay
 from plainfilm.errors import ArtifactError, InputError, ModelError
+from plainfilm.io.arrays import read_npz
 from plainfilm.io.atomic import atomic_write
 from plainfilm.radiograph import Placement, Radiograph
 
@@ -137,10 +137,10 @@ def load_map(path: str | Path) -> tuple[np.ndarray, dict[str, Any]]:
         ArtifactError: where the file is damaged, or holds anything but plain arrays.
     """
     path = Path(path)
+    stored = read_npz(path)
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            return stored["map"], json.loads(str(stored["record"]))
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        return stored["map"], json.loads(str(stored["record"]))
+    except (ValueError, KeyError) as error:
         raise ArtifactError(
             f"a file that cannot be read ({error})", "a saved explanation", path.name
         ) from error

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import zarr
+from zarr.codecs import ZstdCodec
 
 from plainfilm.errors import ArtifactError
 from plainfilm.io.atomic import unwritable
@@ -52,7 +53,7 @@ class MapStore:
         try:
             found = np.asarray(zarr.open_array(self.path(method), mode="r")[row])
         # A damaged chunk is a RuntimeError of its codec, an index out of bounds is zarr's own IndexError.
-        except (OSError, ValueError, IndexError, RuntimeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, IndexError, RuntimeError) as error:
             raise ArtifactError(f"no map {row} of {method}", "a finished audit", where, ADVICE) from error
         if np.isnan(found).any():
             raise ArtifactError(f"map {row} of {method}, never written", "a finished audit", where, ADVICE)
@@ -67,11 +68,11 @@ class MapStore:
         if not (path / "zarr.json").exists():
             zarr.create_array(
                 path, shape=(self.rows, *size), chunks=(BLOCK, *size), dtype="float32", fill_value=np.nan,
-                overwrite=True,
+                compressors=[ZstdCodec(checksum=True)], overwrite=True,
             )  # fmt: skip
         try:
             array = zarr.open_array(path, mode="r+")
-        except ValueError as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise ArtifactError("damaged metadata", "maps of an audit", str(path), ADVICE) from error
         if array.shape != (self.rows, *size):
             expected = f"{array.shape[0]} maps of {array.shape[1:]}"

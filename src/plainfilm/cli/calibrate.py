@@ -129,13 +129,11 @@ def logits_of(
     import numpy as np
     import torch
 
-    from plainfilm.io.read import read
-
     columns = [classifier.index(name) for name in targets]
     rows, found = [], []
     for row in progress(range(len(manifest)), "Predicting"):
         try:
-            images, _ = classifier.prepare(read(manifest.path(row)))
+            images, _ = classifier.prepare(manifest[row].radiograph)
             with torch.no_grad():
                 values = classifier.logits(images)[0, columns]
         except (InputError, NumericError) as error:

@@ -37,6 +37,8 @@ def completed(films: pd.DataFrame, name: str) -> pd.DataFrame:
     for column in labels:
         if column.startswith(FINDING):
             check_labels(whole[column], (1.0, 0.0, UNCERTAIN), f"{name}, {column.removeprefix(FINDING)}")
+    check_labels(whole["bits"], range(1, 17), f"{name}, bits")
+    check_labels(whole["inverted"], (0.0, 1.0), f"{name}, inverted")
     split = whole["split"]
     _refuse(split, split.isin(("", *SPLITS)), f"{', '.join(SPLITS)} or empty", f"{name}, split")
     return whole

@@ -40,7 +40,11 @@ Policy = Literal["ignore", "zero", "one", "soft"]
 POLICIES: Mapping[str, float] = {"ignore": np.nan, "zero": 0.0, "one": 1.0, "soft": 0.5}
 """What becomes of a finding that a report mentions with doubt."""
 
-VERSION = 1
+VERSION = 2
+
+AGAIN = "Build it again."
+
+TABLES = ("films.parquet", "annotations.parquet")
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,6 +228,7 @@ class Manifest:
             facts = {
                 "version": VERSION, "name": self.name, "root": os.path.relpath(self.root, folder),
                 "uncertain": dict(self.uncertain), "films": len(self), "fingerprint": self.fingerprint(),
+                "sha256": {name: content_hash(part / name) for name in TABLES},
             }  # fmt: skip
             write_text(part / "manifest.json", json.dumps(facts, indent=2))
         return folder
@@ -244,17 +249,18 @@ class Manifest:
             facts = json.loads((folder / "manifest.json").read_text())
             if facts["version"] != VERSION:
                 raise ArtifactError(f"version {facts['version']}", f"version {VERSION}", folder.name)
-            films, annotations = (
-                pd.read_parquet(folder / f"{name}.parquet") for name in ("films", "annotations")
-            )
+            # Before they are parsed, for the parser is not made for damaged files.
+            changed = [name for name in TABLES if content_hash(folder / name) != facts["sha256"][name]]
+            if changed:
+                raise ArtifactError(f"a changed {changed[0]}", "that of manifest.json", folder.name, AGAIN)
+            films, annotations = (pd.read_parquet(folder / name) for name in TABLES)
             place = Path(root or os.path.normpath(folder / facts["root"]))
             found = cls(facts["name"], place, films, annotations, facts["uncertain"])
-        except (OSError, ValueError, KeyError, LabelError) as error:
-            raise ArtifactError(f"{error}", "a manifest", folder.name, "Build it again.") from error
-        if found.fingerprint() != facts["fingerprint"]:
-            raise ArtifactError(
-                "tables that were changed", "those of its manifest.json", folder.name, "Build it again."
-            )
+            unchanged = found.fingerprint() == facts["fingerprint"]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, InputError, LabelError) as error:
+            raise ArtifactError(f"{error}", "a manifest", folder.name, AGAIN) from error
+        if not unchanged:
+            raise ArtifactError("another name or policy", "that of its tables", folder.name, AGAIN)
         return found
 
     def _column(self, name: str) -> np.ndarray:

@@ -24,6 +24,7 @@ import PIL
 import plainfilm
 from plainfilm.datasets.study import Study
 from plainfilm.errors import ArtifactError
+from plainfilm.io.arrays import map_npy
 from plainfilm.io.folder import atomic_folder
 from plainfilm.radiograph import Placement
 
@@ -156,18 +157,16 @@ def _places(pool: Path) -> dict[str, tuple[str, int]]:
     for path in sorted(pool.glob("shard-*/keys.json")):
         try:
             keys = json.loads(path.read_text())
-        except (OSError, ValueError) as error:
+            found |= {key: (path.parent.name, row) for row, key in enumerate(keys)}
+        except (OSError, ValueError, TypeError) as error:
             raise _damaged(path.parent, error) from error
-        found |= {key: (path.parent.name, row) for row, key in enumerate(keys)}
     return found
 
 
 def _open(shard: Path) -> Row:
     try:
-        images, lungs = (
-            np.load(shard / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ("images", "lungs")
-        )
-    except (OSError, ValueError) as error:
+        images, lungs = (map_npy(shard / f"{name}.npy") for name in ("images", "lungs"))
+    except ArtifactError as error:
         raise _damaged(shard, error) from error
     return images, lungs
 

@@ -13,6 +13,7 @@ import pickletools
 import tarfile
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -76,20 +77,41 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
 
 
 def _check_archive(blob: bytes, where: str) -> None:
+    with _opened(blob, where) as (_, content):
+        foreign = [name for name in _references(content) if name not in BUILDERS]
+    if foreign:
+        named = ", ".join(repr(name[:80]) for name in dict.fromkeys(foreign[:3]))
+        raise ArtifactError(f"a pickle that builds {named}", "plain tensors", where, ADVICE)
+
+
+@contextmanager
+def opened_archive(path: Path) -> Iterator[tuple[zipfile.ZipFile, bytes]]:
+    """An archive of PyTorch's, checked but for what its pickle names, and that pickle.
+
+    Raises:
+        ArtifactError: for a missing, cut off or changed file, TorchScript, and PyTorch's formats before 1.6.
+    """
+    try:
+        blob = path.read_bytes()
+    except (FileNotFoundError, IsADirectoryError) as problem:
+        raise ArtifactError(f"no file {path}", "a .pt file", path.name) from problem
+    with _opened(blob, path.name) as opened:
+        yield opened
+
+
+@contextmanager
+def _opened(blob: bytes, where: str) -> Iterator[tuple[zipfile.ZipFile, bytes]]:
     # A zip file may begin with anything, here perhaps with a pickle that PyTorch would read instead.
     if not (blob.startswith(ZIP_START) and _is_archive(blob)):
         raise ArtifactError(_describe(blob), "a zip archive written by torch.save", where, ADVICE)
     try:
         with zipfile.ZipFile(io.BytesIO(blob)) as archive:
-            pickles = _checked_pickles(archive, len(blob), where)
-            foreign = [name for content in pickles for name in _references(content) if name not in BUILDERS]
+            (content,) = _checked_pickles(archive, len(blob), where)
+            yield archive, content
     except (zipfile.BadZipFile, RuntimeError, ValueError, EOFError, LookupError) as problem:
         raise ArtifactError(
             f"a damaged archive ({problem})", "a whole one", where, "Copy it again."
         ) from problem
-    if foreign:
-        named = ", ".join(repr(name[:80]) for name in dict.fromkeys(foreign[:3]))
-        raise ArtifactError(f"a pickle that builds {named}", "plain tensors", where, ADVICE)
 
 
 def _is_archive(blob: bytes) -> bool:

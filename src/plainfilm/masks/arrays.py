@@ -13,6 +13,21 @@ import numpy as np
 from plainfilm.errors import InputError, NumericError
 
 
+MOST_PIXELS = 100_000_000
+"""A larger mask is refused before it takes memory."""
+
+
+def check_size(size: tuple[int, int], where: str) -> None:
+    """Refuses a mask without pixels, or of more than any film has.
+
+    Raises:
+        InputError: naming the size.
+    """
+    height, width = size
+    if min(size) < 1 or height * width > MOST_PIXELS:
+        raise InputError(f"a mask of {width} x {height}", f"1 to {MOST_PIXELS:,} pixels", where)
+
+
 def as_map(values: Any, where: str = "map") -> np.ndarray:
     """A relevance map as float64 ``(H, W)``.
 

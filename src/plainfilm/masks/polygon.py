@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from plainfilm.errors import InputError
-from plainfilm.masks.arrays import as_mask
+from plainfilm.masks.arrays import as_mask, check_size
 from plainfilm.radiograph import Size
 
 Ring = Sequence[Sequence[float]]
@@ -34,8 +34,9 @@ def polygon_mask(size: Size, polygons: Sequence[Ring]) -> np.ndarray:
         bool ``(H, W)``.
 
     Raises:
-        InputError: for corners that are not two finite numbers each, or far from any film.
+        InputError: for a size that no film has, and for corners that are not two finite numbers each, or far from any film.
     """
+    check_size(size, "polygon_mask")
     image = Image.new("1", (size[1], size[0]))
     draw = ImageDraw.Draw(image)
     for ring in map(_corners, polygons):

@@ -11,11 +11,8 @@ from typing import Any
 import numpy as np
 
 from plainfilm.errors import InputError
-from plainfilm.masks.arrays import as_mask
+from plainfilm.masks.arrays import as_mask, check_size
 from plainfilm.radiograph import Size
-
-MOST_PIXELS = 100_000_000
-"""A larger mask is refused before it takes memory."""
 
 NONE = "-1"
 """What SIIM-ACR writes for a film without a run."""
@@ -104,8 +101,7 @@ def _lengths(mask: np.ndarray) -> list[int]:
 
 def _drawn(size: Size, lengths: list[int], where: str) -> np.ndarray:
     height, width = size
-    if min(height, width) < 1 or height * width > MOST_PIXELS:
-        raise InputError(f"a mask of {width} x {height}", f"1 to {MOST_PIXELS:,} pixels", where)
+    check_size((height, width), where)
     if not all(isinstance(length, (int, np.integer)) for length in lengths):
         raise InputError(f"run lengths such as {lengths[:3]}", "whole numbers", where)
     if any(length < 0 for length in lengths) or sum(lengths) != height * width:

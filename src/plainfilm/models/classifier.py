@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from plainfilm.errors import InputError, ModelError, NumericError
+from plainfilm.models.device import device_of
 from plainfilm.models.spec import InputSpec, Level
 from plainfilm.radiograph import Placement, Radiograph
 
@@ -77,8 +78,12 @@ class Classifier:
 
     @property
     def device(self) -> torch.device:
-        """Where the network's first weight lies."""
-        return next((weight.device for weight in self.network.parameters()), torch.device("cpu"))
+        """Where the network lies.
+
+        Raises:
+            ModelError: for a network spread over several devices, or without values (``device_of``).
+        """
+        return device_of(self.network)
 
     def index(self, target: str | int) -> int:
         """The position of a target, given by name or by non-negative position.

@@ -12,7 +12,6 @@ import numpy as np
 
 from plainfilm.errors import InputError, NumericError
 
-
 MOST_PIXELS = 100_000_000
 """A larger mask is refused before it takes memory."""
 

@@ -34,7 +34,8 @@ def polygon_mask(size: Size, polygons: Sequence[Ring]) -> np.ndarray:
         bool ``(H, W)``.
 
     Raises:
-        InputError: for a size that no film has, and for corners that are not two finite numbers each, or far from any film.
+        InputError: for a size that no film has, and for corners that are not two finite numbers each or lie
+            far from any film.
     """
     check_size(size, "polygon_mask")
     image = Image.new("1", (size[1], size[0]))

@@ -16,7 +16,7 @@ from plainfilm.errors import InputError, LabelError
 from plainfilm.findings import NIH
 
 A2 = ("Atelectasis", "Cardiomegaly", "Effusion", "Mass", "Pneumothorax")
-ROW = {"BitsStored_DICOM": "12", 
+ROW = {"BitsStored_DICOM": "12",
     "ImageID": "1_a.png", "ImageDir": "3", "StudyDate_DICOM": "20140915", "StudyID": "10", "PatientID": "100",
     "PatientBirth": "1930.0", "PatientSex_DICOM": "F", "Projection": "PA", "Manufacturer_DICOM": "Maker",
     "MethodLabel": "Physician", "Labels": "['normal']",

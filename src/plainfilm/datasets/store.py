@@ -21,7 +21,6 @@ from typing import ClassVar, Protocol
 import numpy as np
 import PIL
 
-import plainfilm
 from plainfilm.datasets.study import Study
 from plainfilm.errors import ArtifactError
 from plainfilm.io.arrays import map_npy
@@ -144,7 +143,7 @@ def store_of(
 @once
 def reader_version() -> str:
     """A text that changes with the code that turns files into pixels, and with the library that resizes."""
-    package = Path(plainfilm.__file__).parent
+    package = Path(__file__).parents[1]
     found = hashlib.blake2b(PIL.__version__.encode(), digest_size=4)
     for path in (*sorted((package / "io").glob("*.py")), package / "radiograph.py", Path(__file__)):
         found.update(path.read_bytes())

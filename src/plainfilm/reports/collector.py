@@ -87,6 +87,7 @@ class Collector:
         """All of it as a report; ``truth`` says in words what the maps were scored against."""
         return Report(
             title=title, model=model_name(self.model), provenance=self._provenance(command), cases=self.cases,
+            is_value=self.model.output == "value",
             films=len(self.predictions), operating_points=self.model.operating_points, areas=areas or {},
             scores=self.scores, maps=(self.maps, self.flat), truth=truth, excluded=excluded or {},
             warnings=[text for prediction in self.predictions for text in prediction.warnings],

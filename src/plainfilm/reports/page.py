@@ -118,6 +118,7 @@ class Report:
         excluded: Film id to the reason why it is not among the films.
         warnings: Of all films, those not shown included.
         caution: What the model's card says its users should know.
+        is_value: Whether the model answers with values, of a score for instance, and not with probabilities.
     """
 
     title: str
@@ -133,6 +134,7 @@ class Report:
     excluded: Mapping[str, str] = field(default_factory=dict)
     warnings: Sequence[str] = ()
     caution: str = ""
+    is_value: bool = False
 
     @property
     def scales(self) -> dict[str, figures.Span]:

@@ -1,19 +1,29 @@
-"""Every block of Python in the README and the pages is run, as a reader would paste it."""
+"""Every block of Python in the README and the pages is run, as a reader would paste it; commands are checked."""
 
 from __future__ import annotations
 
 import re
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
+import yaml
 from PIL import Image
 
+from plainfilm.attribution.registry import OURS
+from plainfilm.cli.main import app
 from plainfilm.datasets.phantom import Phantom
+from plainfilm.datasets.readers import READERS
+from plainfilm.training.recipe import Recipe
 
 REPOSITORY = Path(__file__).parents[1]
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+SHELL = re.compile(r"^```\n(.*?)^```", re.MULTILINE | re.DOTALL)
+SETTINGS = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture(scope="module")
@@ -36,11 +46,43 @@ def test_the_blocks_of_a_page_run_in_order(page, film, tmp_path, monkeypatch):
         exec(compile(block, page.name, "exec"), names)
 
 
+def commands(page: Path) -> Iterator[list[str]]:
+    """The words of each plainfilm command of a page."""
+    for block in SHELL.findall(page.read_text()):
+        for line in block.replace("\\\n", " ").splitlines():
+            if line.startswith("plainfilm "):
+                yield shlex.split(line, comments=True)[1:]
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if any(commands(p))], ids=lambda page: page.name)
+def test_every_command_of_a_page_has_the_options_that_it_is_given(page):
+    for words in commands(page):
+        command, rest = typer.main.get_command(app), words
+        while hasattr(command, "commands"):
+            command, rest = command.commands[rest[0]], rest[1:]
+        command.make_context(
+            words[0], rest
+        )  # raises for an option, a choice or an argument that is not there
+
+
+def test_recipes_on_pages_are_recipes():
+    found = [text for page in PAGES for text in SETTINGS.findall(page.read_text())]
+    assert found
+    for text in found:
+        Recipe.model_validate(yaml.safe_load(text))
+
+
+def test_the_pages_name_every_reader_and_every_method():
+    readers, methods = (REPOSITORY / "docs/data.md").read_text(), (REPOSITORY / "README.md").read_text()
+    assert not [name for name in READERS if f"| `{name}` |" not in readers]
+    assert not [name for name in OURS if f"`{name}`" not in methods]
+
+
 def test_every_method_has_its_test_and_its_page():
     methods = {
         path.stem
         for path in (REPOSITORY / "src/plainfilm/attribution").glob("*.py")
-        if re.search(r"^class \w+\(Method\)", path.read_text(), re.MULTILINE)
+        if re.search(r"^class \w+\((Method|GradCAM)\)", path.read_text(), re.MULTILINE)
     }
     assert methods == {path.stem for path in (REPOSITORY / "docs/methods").glob("*.md")}
     assert methods <= {

@@ -16,12 +16,13 @@ import torch
 from torch import nn
 
 import plainfilm as pf
+from plainfilm.attribution.gradient import Gradient
 from plainfilm.audit import run as module
 from plainfilm.audit.measures import CENTRE, RANDOM
 from plainfilm.audit.plan import Plan
 from plainfilm.audit.run import Progress, Results, run
 from plainfilm.datasets.phantom import Phantom
-from plainfilm.errors import ArtifactError, InputError, LabelError, ModelError, ResourceError
+from plainfilm.errors import ArtifactError, InputError, LabelError, ModelError, NumericError, ResourceError
 from plainfilm.findings import NIH
 from plainfilm.metrics.baselines import centre_prior, random_map
 from plainfilm.metrics.localisation import best_case_iou, hit, mass_inside, rank_inside
@@ -98,6 +99,16 @@ def test_predictions_are_those_of_the_model_film_by_film(plan_of: Plans, results
         assert row["patient"] == study.patient
         assert row["sex"] == study.attributes["sex"]
         assert row["view"] == study.radiograph.view
+
+
+def test_a_network_that_ends_in_a_sigmoid_is_predicted_alike(
+    plan_of: Plans, results: Results, tmp_path: Path
+) -> None:
+    plan = plan_of()
+    network = nn.Sequential(plan.model.network, nn.Sigmoid())
+    model = wrap(network.eval(), plan.model.targets, 32, output="probability")
+    found = run(Plan(model, plan.data, {"gradient": {}}), tmp_path / "sigmoid", quiet, stop).predictions
+    pd.testing.assert_frame_equal(found, results.predictions, rtol=1e-4)
 
 
 def test_rows_are_one_a_pair_and_map_and_one_a_baseline(plan_of: Plans, results: Results) -> None:
@@ -282,6 +293,20 @@ def test_a_method_that_does_not_fit_is_told_before_a_film_is_read(tmp_path: Path
     with pytest.raises(ModelError):
         run(plan, tmp_path / "audit", quiet, stop)
     assert not (tmp_path / "audit").exists()
+
+
+def test_a_black_image_that_breaks_a_method_does_not_break_an_audit(
+    plan_of: Plans, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attribute = Gradient.attribute
+
+    def breaks_on_black(self: Gradient, images: torch.Tensor, target: Any) -> torch.Tensor:
+        if not images.any():
+            raise NumericError("0 / 0")
+        return attribute(self, images, target)
+
+    monkeypatch.setattr(Gradient, "attribute", breaks_on_black)
+    assert len(run(plan_of(), tmp_path, quiet, stop).scores)
 
 
 def test_truth_that_is_neither_yes_nor_no_is_told_before_a_film_is_read(

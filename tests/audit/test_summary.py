@@ -195,6 +195,14 @@ def test_probabilities_that_are_too_high_have_a_small_p_value() -> None:
     assert row.calibration_p < 0.01
 
 
+def test_with_many_findings_wrong_probabilities_are_still_seen() -> None:
+    findings = tuple(f"Finding {k}" for k in range(60))
+    predictions = predictions_of(60, findings)
+    predictions["probability:Finding 7"] = 0.99
+    found = summary_of(predictions, pd.DataFrame(), *findings).performance
+    assert [row.finding for row in found if row.calibration_p < 0.05] == ["Finding 7"]
+
+
 def test_performance_by_subgroup_needs_films_of_both_classes() -> None:
     predictions = predictions_of(120, ("Mass", "Rare"))
     predictions["sex"] = ["F", "M"] * 60

@@ -18,6 +18,7 @@ from plainfilm.audit.run import run
 from plainfilm.audit.summary import summarise
 from plainfilm.datasets.annotations import Annotation, annotation_table
 from plainfilm.datasets.manifest import FINDING, Manifest
+from plainfilm.datasets.study import Study
 from plainfilm.models.classifier import wrap
 from plainfilm.reports.audit import MOST_EXAMPLES, write_audit
 
@@ -49,6 +50,7 @@ def write(tmp_path: Path) -> Write:
     def write(
         n: int = 4, findings: Sequence[str] = ("Mass", "Nodule"), outlined: int | None = None,
         methods: Sequence[str] = ("gradient",), prefix: str = "film-", facts: Any = None, card: Any = None,
+        broken: Sequence[int] = (),
     ) -> str:  # fmt: skip
         torch.manual_seed(0)
         network = nn.Sequential(
@@ -58,6 +60,8 @@ def write(tmp_path: Path) -> Write:
         model = wrap(network, findings, 32)
         model.card.update(card or {})
         data = films(tmp_path / "films", n, findings, n if outlined is None else outlined, prefix)
+        for k in broken:
+            (tmp_path / "films" / f"{k}.png").write_bytes(b"no picture")
         plan = Plan(model, data, {name: {} for name in methods})
         results = run(plan, tmp_path / "audit", lambda *_: None, lambda *_: None)
         page = write_audit(
@@ -111,6 +115,26 @@ def test_a_page_opens_whatever_there_is_and_prints_no_number_that_is_none(
     page = write(**case)
     assert not re.search(r"\b(nan|inf|none|undefined)\b", words(page), re.IGNORECASE)
     assert not re.search(r"[:\"MV ]-?(nan|inf)\b", page, re.IGNORECASE)
+
+
+def test_outlines_that_are_empty_are_undefined_and_counted(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Study, "region", lambda self, _: np.zeros(self.radiograph.size, bool))
+    text = words(write())
+    assert "4 empty outlines are undefined and left out." in text
+    assert not re.search(r"\bnan\b", text)
+
+
+def test_films_left_out_are_named_with_the_reason(write: Write, tmp_path: Path) -> None:
+    text = words(write(5, broken=(2,)))
+    assert "1 of 5 films could not be used" in text
+    assert "Excluded films 1" in text
+    assert "2.png: got not an image (starts with &#34;no pi&#34;)" in text
+
+
+def test_outlines_are_explained_where_there_are_any(write: Write) -> None:
+    assert "marks what the expert outlined" in words(write())
 
 
 def test_without_outlines_there_is_no_word_of_films_or_methods_compared(write: Write) -> None:

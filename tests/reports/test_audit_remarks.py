@@ -13,7 +13,7 @@ from plainfilm.audit.run import Results
 from plainfilm.audit.summary import MEASURES, MethodRow, MethodTable, Performance, Summary
 from plainfilm.metrics.intervals import Interval
 from plainfilm.metrics.subgroups import Subgroup
-from plainfilm.reports.audit_remarks import audit_remarks, counted
+from plainfilm.reports.audit_remarks import audit_remarks, counted, some
 
 
 def row(method: str, p: float = nan, flat: int = 0, **p_values: float) -> MethodRow:
@@ -170,3 +170,14 @@ def test_worries_come_first_and_notes_last() -> None:
 
 def test_one_is_counted_without_s() -> None:
     assert [counted(n, "film") for n in (0, 1, 2)] == ["0 films", "1 film", "2 films"]
+
+
+def test_of_many_findings_a_sentence_lists_the_first() -> None:
+    names = [f"F{k}" for k in range(60)]
+    assert some(names[:15]).endswith("F13 and F14")
+    assert some(names).endswith("F12, F13 and 46 others")
+
+
+def test_a_model_at_chance_for_all_findings_is_at_chance_for_any() -> None:
+    (found,) = worries(performance=(performance("Mass", 0.5), performance("Edema", 0.4)))
+    assert found.endswith("better than chance for any finding.")

@@ -10,6 +10,7 @@ import torch
 from plainfilm.models.densenet import DenseNet
 from plainfilm.training import run as running
 from plainfilm.training.recipe import read_recipe
+from plainfilm.training.task import Task
 
 SMOKE = Path(__file__).parents[2] / "recipes" / "smoke.yaml"
 SMALL = (
@@ -47,3 +48,19 @@ def cache(tmp_path_factory):
 def run(cache):
     """``trained`` with a cache that all tests share."""
     return lambda out, *changes, resume=False: trained(out, cache, *changes, resume=resume)
+
+
+@pytest.fixture
+def at_step(monkeypatch):
+    """Does something in place of the loss of a step."""
+
+    def at_step(step, act):
+        loss = Task.training_step
+
+        def training_step(task, batch, batch_idx):
+            value = loss(task, batch, batch_idx)
+            return act(value) if task.global_step == step else value
+
+        monkeypatch.setattr(Task, "training_step", training_step)
+
+    return at_step

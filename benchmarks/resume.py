@@ -4,7 +4,7 @@ One run of ``plainfilm train`` is left alone; others are killed with SIGKILL at 
 preparation, steps, snapshots, evaluation), resumed, and compared by the SHA-256 of every tensor of the last
 snapshot and of the best network, and by ``metrics.csv``.
 
-    python benchmarks/resume.py [kills]
+    python benchmarks/resume.py [kills [seed]]
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -63,30 +64,32 @@ def bits(run: Path) -> dict[str, str]:
     return found
 
 
-def main(kills: int = 20) -> None:
+def main(kills: int = 20, seed: int = 0) -> None:
     folder = Path(tempfile.mkdtemp(prefix="plainfilm-resume-"))
     for name in ("first", "whole"):  # the first fills the cache
         begun = time.perf_counter()
         assert start(folder, name).wait() == 0
         seconds = time.perf_counter() - begun
-    whole, draw, equal = bits(folder / "whole"), random.Random(0), 0
+    whole, draw, killed, equal = bits(folder / "whole"), random.Random(seed), 0, 0
     print(f"uninterrupted: {seconds:.1f} s, {len(whole) - 1} tensors")
-    for kill in range(kills):
-        name, instant = f"killed-{kill}", draw.uniform(0.2, 1) * seconds
-        process = start(folder, name)
+    while killed < kills:
+        run, instant = folder / f"killed-{killed}", draw.uniform(0.1, 1) * seconds
+        shutil.rmtree(run, ignore_errors=True)
+        process = start(folder, run.name)
         try:
             process.wait(instant)
+            continue  # it was faster than the first, and had ended: not a kill
         except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-        code = process.wait()
-        run = folder / name
+            process.kill()
+        if process.wait() != -signal.SIGKILL:
+            continue
+        killed += 1
         found = sorted(path.name for path in run.glob("snapshots/step-*"))
-        code_after = start(folder, name, "--resume").wait()
-        same = code_after == 0 and bits(run) == whole
+        same = start(folder, run.name, "--resume").wait() == 0 and bits(run) == whole
         equal += same
         print(
-            f"kill {kill + 1:2d} after {instant:5.1f} s (exit {code}): resumed from "
-            f"{found[-1] if found else 'the start'}, {'equal' if same else 'DIFFERENT'}"
+            f"kill {killed:2d} after {instant:5.1f} s: resumed from {found[-1] if found else 'the start'}, "
+            f"{'equal' if same else 'DIFFERENT'}"
         )
     print(f"{equal} of {kills} resumed runs equal the uninterrupted one in SHA-256 of every tensor")
 

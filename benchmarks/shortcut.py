@@ -24,7 +24,7 @@ from plainfilm.metrics import auroc_interval, hit, mass_inside, mean_interval, p
 from plainfilm.models.classifier import Classifier
 from plainfilm.models.zoo import load
 from plainfilm.training.recipe import read_recipe
-from plainfilm.training.run import train_classifier
+from plainfilm.training.run import train
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "shortcut.yaml"
 FINDING = "Pneumothorax"
@@ -36,7 +36,7 @@ def trained(runs: Path, correlation: float) -> Classifier:
     run = runs / f"shortcut-{correlation:g}"
     if not (run / "model.json").exists():
         recipe = read_recipe(RECIPE, [f"data.shortcut.correlation={correlation}"])
-        train_classifier(recipe, run, runs / "films", lambda part, done, total: None)
+        train(recipe, run, runs / "films", lambda part, done, total: None)
     return load(run)
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from math import nan
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -40,15 +41,15 @@ def rows_of(
 def predictions_of(films: int = 60, findings: tuple[str, ...] = ("Mass",), seed: int = 0) -> pd.DataFrame:
     """Calibrated predictions: a film has the finding as often as is said."""
     rng = np.random.default_rng(seed)
-    table = pd.DataFrame({
+    columns: dict[str, Any] = {
         "film": [f"film-{i:03}" for i in range(films)], "patient": [f"patient-{i}" for i in range(films)],
         "view": "PA", "sex": "F", "age": 50.0, "device": "",
-    })  # fmt: skip
+    }  # fmt: skip
     for name in findings:
         chances = rng.random(films)
-        table[f"probability:{name}"] = chances
-        table[f"truth:{name}"] = (rng.random(films) < chances).astype(float)
-    return table
+        columns[f"probability:{name}"] = chances
+        columns[f"truth:{name}"] = (rng.random(films) < chances).astype(float)
+    return pd.DataFrame(columns)
 
 
 def summary_of(predictions: pd.DataFrame, scores: pd.DataFrame, *findings: str) -> Summary:

@@ -10,6 +10,7 @@ import torch
 import torchvision
 from torch import nn
 
+from plainfilm.cli.main import main
 from plainfilm.errors import ArtifactError, ModelError
 from plainfilm.models.classifier import wrap
 from plainfilm.models.foreign import XRV_NAMES, from_torchxrayvision, load_densenet, load_torchxrayvision
@@ -107,7 +108,18 @@ def test_missing_weights_say_which_file_and_how_to_get_it(cache):
     with pytest.raises(ArtifactError) as missing:
         load_torchxrayvision("densenet121-res224-nih")
     assert str(cache / "densenet121-res224-nih.pt") in missing.value.got
-    compile(missing.value.advice.split("once in Python: ")[1], "advice", "exec")
+    assert missing.value.advice.endswith(f"plainfilm convert FILE {cache / 'densenet121-res224-nih.pt'}")
+
+
+def test_the_advice_for_missing_weights_works(cache, tmp_path):
+    model, name = small_xrv().eval(), "densenet121-res224-nih"
+    torch.save(model, tmp_path / "released.pt")
+    with pytest.raises(SystemExit, match="0"):
+        main(["convert", str(tmp_path / "released.pt"), str(cache / f"{name}.pt")])
+    ours = load_torchxrayvision(name)
+    images, _ = ours.prepare(FILM)
+    with torch.no_grad():
+        torch.testing.assert_close(ours.logits(images), model(images), rtol=1e-6, atol=1e-6)
 
 
 def test_a_release_file_is_refused_and_not_run(cache):

@@ -8,14 +8,13 @@ import numpy as np
 import zarr
 from zarr.codecs import ZstdCodec
 
+from plainfilm.audit.folder import ADVICE
 from plainfilm.errors import ArtifactError
 from plainfilm.io.atomic import unwritable
 from plainfilm.io.filenames import safe_stem
 
 BLOCK = 16
 """Rows that are written at once, which are one chunk of an array: a block is on disk or it is not."""
-
-ADVICE = "Choose an empty folder."
 
 
 class MapStore:

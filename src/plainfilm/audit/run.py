@@ -6,7 +6,6 @@ audit that was interrupted goes on where it stopped and finds the same numbers.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,12 +16,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from plainfilm.audit.maps import ADVICE, BLOCK, MapStore
+from plainfilm.audit.folder import ADVICE, open_folder, read_block, write_block
+from plainfilm.audit.maps import BLOCK, MapStore
 from plainfilm.audit.measures import Block, outline_facts
 from plainfilm.audit.plan import Plan
 from plainfilm.datasets.study import Study
 from plainfilm.errors import ArtifactError, InputError, LabelError, NumericError
-from plainfilm.io.atomic import atomic_write, check_output_folder, sweep, unwritable, write_text
 
 Progress = Callable[[str, int, int], None]
 """Told the stage, what is done and the total."""
@@ -68,7 +67,7 @@ def run(plan: Plan, out: Path, progress: Progress, exclude: Exclude) -> Results:
         ResourceError: where the folder cannot be written.
     """
     _check_applicable(plan, out)
-    _open(plan, out)
+    open_folder(out, plan.identity())
     predicted = pd.concat(_predictions(plan, out, progress, exclude), ignore_index=True)
     excluded = predicted[predicted["excluded"] != ""].set_index("film")["excluded"].to_dict()
     if len(excluded) == len(predicted):
@@ -84,33 +83,6 @@ def run(plan: Plan, out: Path, progress: Progress, exclude: Exclude) -> Results:
         excluded,
         maps,
     )
-
-
-def _open(plan: Plan, out: Path) -> None:
-    """Notes what is audited, or compares it with what the folder holds."""
-    blocks, path, identity = out / "blocks", out / "audit.json", plan.identity()
-    for folder in (out, blocks):
-        _make(folder)
-    if not path.exists():
-        write_text(path, json.dumps(identity, indent=2))
-    try:
-        found = dict(json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError) as error:
-        raise ArtifactError("a damaged audit.json", "an audit", str(out), ADVICE) from error
-    changed = [key for key in identity if found.get(key) != identity[key]]
-    if changed:
-        raise ArtifactError(
-            f"an audit with another {', '.join(changed)}", "the same, to go on with it", str(out), ADVICE
-        )  # fmt: skip
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise unwritable(folder, error) from error
-    check_output_folder(folder)
-    sweep(folder)
 
 
 def _check_applicable(plan: Plan, out: Path) -> None:
@@ -131,10 +103,10 @@ def _predictions(plan: Plan, out: Path, progress: Progress, exclude: Exclude) ->
         films = range(start, min(start + FILMS, total))
         path = out / "blocks" / f"predictions-{start // FILMS:06d}.parquet"
         if path.exists():
-            _tell_again(_read(path), exclude, total)
+            _tell_again(read_block(path), exclude, total)
         else:
-            _write(path, pd.DataFrame([_predict(plan, film, known, exclude) for film in films]))
-        yield _read(path)
+            write_block(path, pd.DataFrame([_predict(plan, film, known, exclude) for film in films]))
+        yield read_block(path)
         progress("Predicting", films.stop, total)
 
 
@@ -190,8 +162,8 @@ def _scores(
         own = pairs[start : start + BLOCK]
         path = out / "blocks" / f"scores-{start // BLOCK:06d}.parquet"
         if not path.exists():
-            _write(path, pd.DataFrame(_explain(plan, own, start, maps)))
-        found = _read(path)
+            write_block(path, pd.DataFrame(_explain(plan, own, start, maps)))
+        found = read_block(path)
         if set(zip(found["film"], found["finding"], strict=True)) != {
             (ids[film], name) for film, name in own
         }:
@@ -233,15 +205,3 @@ def _subject(study: Study, finding: str) -> dict[str, Any]:
 def _attributes(study: Study) -> dict[str, Any]:
     given = {**study.attributes, "view": study.radiograph.view or ""}
     return {name: given.get(name, np.nan if name == "age" else "") for name in ATTRIBUTES}
-
-
-def _read(path: Path) -> pd.DataFrame:
-    try:
-        return pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise ArtifactError("a damaged block", "one that this audit wrote", str(path), ADVICE) from error
-
-
-def _write(path: Path, table: pd.DataFrame) -> None:
-    with atomic_write(path) as file:
-        table.to_parquet(file, index=False)

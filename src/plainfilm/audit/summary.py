@@ -35,8 +35,8 @@ FEWEST_OF_A_CLASS = 10
 
 BINS = 10
 
-DRAWS = 999
-"""Of truth from the probabilities, to see how large a calibration error is by chance."""
+DRAWS, DRAWS_A_FINDING = 999, 100
+"""Of truth from the probabilities, at least, and for each finding, lest a correction hide the smallest p."""
 
 
 @dataclass(frozen=True)
@@ -213,11 +213,12 @@ def _number(scores: pd.DataFrame) -> pd.Series:
 
 
 def _performances(predictions: pd.DataFrame, findings: Sequence[str]) -> tuple[Performance, ...]:
-    p_values = holm({name: _p_of_calibrated(*_columns(predictions, name)) for name in findings})
+    draws = max(DRAWS, DRAWS_A_FINDING * len(findings))
+    p_values = holm({name: _p_of_calibrated(*_columns(predictions, name), draws) for name in findings})
     return tuple(_performance(predictions, name, p_values[name]) for name in findings)
 
 
-def _p_of_calibrated(chances: np.ndarray, truth: np.ndarray) -> float:
+def _p_of_calibrated(chances: np.ndarray, truth: np.ndarray, draws: int) -> float:
     """The share of truths, drawn from the probabilities themselves, whose calibration error is as large.
 
     The error is far from 0 for few films, however good the probabilities (Broecker & Smith 2007).
@@ -233,8 +234,8 @@ def _p_of_calibrated(chances: np.ndarray, truth: np.ndarray) -> float:
         return float(np.abs(np.bincount(bins, drawn - chances, BINS)).sum())
 
     least = error(truth) * (1 - 1e-9)
-    extreme = sum(error(rng.random(len(chances)) < chances) >= least for _ in range(DRAWS))
-    return (extreme + 1) / (DRAWS + 1)
+    extreme = sum(error(rng.random(len(chances)) < chances) >= least for _ in range(draws))
+    return (extreme + 1) / (draws + 1)
 
 
 def _performance(predictions: pd.DataFrame, finding: str, calibration_p: float) -> Performance:

@@ -20,6 +20,7 @@ from plainfilm import __version__
 from plainfilm.cli.audit import audit
 from plainfilm.cli.calibrate import calibrate
 from plainfilm.cli.console import show_error
+from plainfilm.cli.convert import convert
 from plainfilm.cli.data import data
 from plainfilm.cli.demo import demo
 from plainfilm.cli.doctor import doctor
@@ -43,6 +44,7 @@ app.command()(predict)
 app.command()(explain)
 app.command()(audit)
 app.command()(train)
+app.command()(convert)
 app.command()(calibrate)
 app.add_typer(data, name="data")
 app.command("list")(list_known)

@@ -63,7 +63,7 @@ def predict(
     if as_json:
         print_json(as_record(collector, quarantine))
     else:
-        _show(collector.predictions, collector.model.operating_points)
+        _show(collector.predictions, collector.model)
     say_caution(collector.model)
     _say_where(out, quarantine)
     raise typer.Exit(quarantine.exit_code)
@@ -125,10 +125,11 @@ def _save(out: Path, collector: Collector, quarantine: Quarantine) -> None:
     write_page(out / "index.html", report)
 
 
-def _show(predictions: Sequence[Prediction], points: Mapping[str, float | None]) -> None:
+def _show(predictions: Sequence[Prediction], model: Classifier) -> None:
+    points, answer = model.operating_points, "value" if model.output == "value" else "probability"
     if len(predictions) == 1:
         (only,) = predictions
-        print_table(("finding", "probability", "operating point", ""), _one_film(only, points), only.id)
+        print_table(("finding", answer, "operating point", ""), _one_film(only, points), only.id)
         return
     print_table(("film", "likeliest findings"), [(p.id, _likeliest(p, points)) for p in predictions])
     if any(point is not None for point in points.values()):

@@ -92,7 +92,11 @@ class Manifest:
         """
         row = self.films.iloc[index]
         bits = None if isnan(row["bits"]) else int(row["bits"])
-        film = read(self.path(index), bits=bits, inverted=row["inverted"] == 1)
+        try:
+            film = read(self.path(index), bits=bits, inverted=row["inverted"] == 1)
+        except InputError as error:
+            # By its place in the data set: where that lies on this disk is nobody's business.
+            raise InputError(error.got, error.expected, row["path"] or error.where, error.advice) from error
         shapes = self._shapes.get(row["film"], self.annotations.iloc[:0])
         masks = masks_on(shapes, film.size, self.root)
         given = {name: float(row[SCORE + name]) for name in self.scores}

@@ -30,11 +30,6 @@ XRV_NAMES = tuple(
 )
 """The DenseNets of torchxrayvision, by the names it gives them."""
 
-CONVERSION = (
-    "import torch, torchxrayvision; "
-    "torch.save(torchxrayvision.models.DenseNet(weights={name!r}).state_dict(), {path!r})"
-)
-
 XRV_RANGE = (-1024.0, 1024.0)
 
 FIRST = "features.conv0.weight"
@@ -86,8 +81,8 @@ def load_torchxrayvision(name: str) -> Classifier:
     if not path.exists():
         raise ArtifactError(
             f"no file {path}", "the state dict of the model", f"xrv/{name}",
-            "torchxrayvision publishes a pickle, which runs code when loaded. Where you trust it, convert it "
-            f"once in Python: {CONVERSION.format(name=name, path=str(path))}",
+            "torchxrayvision publishes a pickle, which runs code when loaded. Take the tensors out of "
+            f"its file, which runs nothing: plainfilm convert FILE {path}",
         )  # fmt: skip
     tensors = {THRESHOLDS: library.models.torch.tensor(facts["op_threshs"]), **read_state_dict(path)}
     return _classifier(tensors, facts["labels"], InputSpec(facts["input_resolution"], *XRV_RANGE), path.name)

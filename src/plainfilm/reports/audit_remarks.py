@@ -17,12 +17,22 @@ OVERLAP, FALL = "best_case_iou", "removal_drop"
 MISCALIBRATED = 0.1
 """Expected calibration error from which probabilities are not to be read as such."""
 
+MOST_NAMES = 15
+"""Findings that one sentence lists."""
+
 
 def audit_remarks(summary: Summary, results: Results, caution: str = "") -> list[Remark]:
     """The sentences, worries before comfort."""
     found = [Remark("worry", caution)] if caution else []
     found += [*_performance(summary), *_maps(summary, results), *_groups(summary), *_films(results)]
     return sorted(found, key=lambda remark: ("worry", "good", "note").index(remark.kind))
+
+
+def some(names: Sequence[str]) -> str:
+    """``listed``, but of many names the first; the tables have all."""
+    if len(names) <= MOST_NAMES:
+        return listed(names)
+    return listed([*names[: MOST_NAMES - 1], f"{len(names) - MOST_NAMES + 1} others"])
 
 
 def counted(n: int, noun: str) -> str:
@@ -34,15 +44,16 @@ def _performance(summary: Summary) -> Iterator[Remark]:
     known = [each for each in summary.performance if each.auroc.status == "ok"]
     chance = [each.finding for each in known if each.auroc.low <= 0.5]
     if chance:
-        text = f"On these films the model is not shown to be better than chance for {listed(chance)}."
+        which = some(chance) if len(chance) < len(summary.performance) else "any finding"
+        text = f"On these films the model is not shown to be better than chance for {which}."
         yield Remark("worry", text)
     unknown = [each.finding for each in summary.performance if each.auroc.status == "undefined"]
     if unknown:
-        text = f"The AUROC of {listed(unknown)} has no value: the films are not known to be of both kinds."
+        text = f"The AUROC of {some(unknown)} has no value: the films are not known to be of both kinds."
         yield Remark("note", text)
     alike = [each.finding for each in summary.performance if each.auroc.status == "no interval"]
     if alike:
-        text = f"The AUROC of {listed(alike)} has no interval: drawing other patients does not change it."
+        text = f"The AUROC of {some(alike)} has no interval: drawing other patients does not change it."
         yield Remark("note", text)
     # Comparisons with NaN are False.
     wrong = [
@@ -52,7 +63,7 @@ def _performance(summary: Summary) -> Iterator[Remark]:
     ]
     if wrong:
         text = (
-            f"Probabilities do not mean what they say for {listed(wrong)}: predicted and observed shares "
+            f"Probabilities do not mean what they say for {some(wrong)}: predicted and observed shares "
             f"differ by more than {number(MISCALIBRATED, 1)} on average. 'plainfilm calibrate' mends that."
         )
         yield Remark("worry", text)
@@ -115,11 +126,11 @@ def _at_chance(summary: Summary) -> Iterator[Remark]:
     enough = [finding for finding, table in unbeaten.items() if table.patients >= FEWEST_PATIENTS]
     few = [f"{finding} ({table.patients})" for finding, table in unbeaten.items() if finding not in enough]
     if enough:
-        text = f"Every method is at chance for {listed(enough)}: a map of it is no location."
+        text = f"Every method is at chance for {some(enough)}: a map of it is no location."
         yield Remark("worry", text)
     if few:
         text = "Too few patients to tell whether a map points at the finding (their number in brackets): "
-        yield Remark("note", f"{text}{listed(few)}.")
+        yield Remark("note", f"{text}{some(few)}.")
 
 
 def _devices(table: MethodTable) -> Iterator[Remark]:

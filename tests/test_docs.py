@@ -1,4 +1,4 @@
-"""Every block of Python in the README and the pages is run, as a reader would paste it; commands are checked."""
+"""Python on README and pages is run as a reader would paste it; commands, recipes and names are checked."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ REPOSITORY = Path(__file__).parents[1]
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SHELL = re.compile(r"^```\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)#]+)\)")
 SETTINGS = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -60,9 +61,7 @@ def test_every_command_of_a_page_has_the_options_that_it_is_given(page):
         command, rest = typer.main.get_command(app), words
         while hasattr(command, "commands"):
             command, rest = command.commands[rest[0]], rest[1:]
-        command.make_context(
-            words[0], rest
-        )  # raises for an option, a choice or an argument that is not there
+        command.make_context(words[0], rest)  # raises for an option that is not there
 
 
 def test_recipes_on_pages_are_recipes():
@@ -70,6 +69,11 @@ def test_recipes_on_pages_are_recipes():
     assert found
     for text in found:
         Recipe.model_validate(yaml.safe_load(text))
+
+
+def test_links_lead_to_files():
+    links = [(page, link) for page in PAGES for link in LINK.findall(page.read_text())]
+    assert not [link for page, link in links if not (page.parent / link).is_file()]
 
 
 def test_the_pages_name_every_reader_and_every_method():

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from plainfilm.attribution.registry import build_method
-from plainfilm.audit.measures import BASELINES, CENTRE, DEVICES, RANDOM, Block, outline_facts, plausibility
+from plainfilm.audit.measures import DEVICES, Block, outline_facts, plausibility
 from plainfilm.datasets.study import Study
 from plainfilm.findings import SUPPORT_DEVICES
+from plainfilm.metrics.baselines import BASELINES, CENTRE, RANDOM
 from plainfilm.models.classifier import Classifier
 from plainfilm.radiograph import Radiograph
 

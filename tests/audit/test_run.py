@@ -13,12 +13,11 @@ from torch import nn
 import plainfilm as pf
 from plainfilm.attribution.gradient import Gradient
 from plainfilm.audit import run as module
-from plainfilm.audit.measures import CENTRE, RANDOM
 from plainfilm.audit.plan import Plan
 from plainfilm.audit.run import Results, run
 from plainfilm.datasets.phantom import Phantom
 from plainfilm.errors import InputError, LabelError, ModelError, NumericError
-from plainfilm.metrics.baselines import centre_prior, random_map
+from plainfilm.metrics.baselines import CENTRE, RANDOM, centre_prior, random_map
 from plainfilm.metrics.localisation import best_case_iou, hit, mass_inside, rank_inside
 from plainfilm.metrics.removal import blurred
 from plainfilm.models.classifier import wrap

@@ -10,9 +10,9 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from plainfilm.audit.maps import MapStore
-from plainfilm.audit.measures import CENTRE, RANDOM
 from plainfilm.audit.run import Results
 from plainfilm.audit.summary import MEASURES, MethodTable, Summary, method_table, summarise
+from plainfilm.metrics.baselines import CENTRE, RANDOM
 from plainfilm.metrics.probability import expected_calibration_error
 
 MEANS = {"good": 0.5, "chance": 0.2, CENTRE: 0.2, RANDOM: 0.1}

@@ -37,6 +37,8 @@ def test_the_best_allowed_point_of_scikit_learns_curve_is_found(films, wanted):
 def test_of_equal_points_the_one_with_more_of_the_other_is_taken():
     scores, truth = [0.1, 0.2, 0.3, 0.9], [0, 0, 0, 1]
     assert specificity_at_sensitivity(scores, truth, 0.5).point == 0.9
+    # Calling the two weaker ones too costs no specificity.
+    assert specificity_at_sensitivity([0.1, 0.5, 0.7, 0.9], [0, 1, 1, 1], 0.3).point == 0.5
     assert sensitivity_at_specificity(scores, truth, 0.2).specificity.value == 1
 
 

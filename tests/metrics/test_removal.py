@@ -56,6 +56,13 @@ def test_the_drop_is_that_of_the_blurred_pixels(images):
         assert found[k] == pytest.approx(expected.item(), abs=1e-6)
 
 
+@pytest.mark.parametrize("unit", [1e-12, 1e-6, 1e6])
+def test_the_unit_of_a_map_changes_nothing(images, unit):
+    map = np.random.default_rng(3).random((3, 7, 7)).astype(np.float32)
+    scaled = removal_drop(corner, images, map * np.float32(unit))
+    np.testing.assert_allclose(scaled, removal_drop(corner, images, map), atol=1e-4)
+
+
 def test_a_batch_is_its_films_one_by_one(images):
     map = np.random.default_rng(2).random((3, 7, 7)).astype(np.float32)
     one_by_one = [removal_drop(corner, images[k : k + 1], map[k : k + 1])[0] for k in range(3)]

@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 
 from plainfilm.audit.maps import MapStore
-from plainfilm.audit.measures import CENTRE, DEVICES, RANDOM
+from plainfilm.audit.measures import DEVICES
 from plainfilm.audit.run import Results
 from plainfilm.audit.summary import MEASURES, MethodRow, MethodTable, Performance, Summary
+from plainfilm.metrics.baselines import CENTRE, RANDOM
 from plainfilm.metrics.intervals import Interval
 from plainfilm.metrics.subgroups import Subgroup
 from plainfilm.reports.audit_remarks import audit_remarks, counted, some

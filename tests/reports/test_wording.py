@@ -5,8 +5,9 @@ from math import inf, nan
 
 import pytest
 
+from plainfilm.metrics.baselines import CENTRE, RANDOM
 from plainfilm.metrics.intervals import Interval
-from plainfilm.reports.localisation import CENTRE, RANDOM, Score
+from plainfilm.reports.localisation import Score
 from plainfilm.reports.page import Report
 from plainfilm.reports.wording import interval, listed, number, remarks, scale
 

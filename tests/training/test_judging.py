@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 from plainfilm.metrics import Interval
-from plainfilm.training.judging import as_json, probabilities
+from plainfilm.training.judging import areas, as_json, probabilities
 from plainfilm.training.parts import parts_of
 from plainfilm.training.recipe import read_recipe
 from plainfilm.training.run import new_classifier
@@ -43,6 +44,16 @@ def test_films_are_judged_on_the_gpu_where_there_is_one(classifier, part, monkey
     monkeypatch.setattr(classifier.network, "cuda", lambda: moved.append(True))
     np.testing.assert_array_equal(probabilities(classifier, part), expected)
     assert moved == [True]
+
+
+def test_more_films_of_the_same_patients_make_no_figure_surer(classifier, part):
+    truth = np.stack([np.arange(len(part.store)) % 2, np.arange(len(part.store)) % 3 == 0], 1)
+    once = replace(part, truth=truth.astype(np.float32))
+    often = areas(classifier, replace(once, rows=np.tile(part.rows, 4)))
+    for name, area in areas(classifier, once).items():
+        assert (often[name].low, often[name].high) == pytest.approx((area.low, area.high), nan_ok=True)
+        assert often[name].value == pytest.approx(area.value)
+        assert often[name].n == 4 * area.n
 
 
 def test_an_undefined_figure_becomes_none():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -8,15 +9,17 @@ import pytest
 import torch
 from PIL import Image
 from scipy.stats import pearsonr
+from sklearn.metrics import mean_absolute_error, r2_score
 
 import plainfilm
 from plainfilm.datasets.manifest import Manifest
 from plainfilm.errors import InputError, LabelError
 from plainfilm.models.densenet import densenet_slim
 from plainfilm.models.store import load_classifier
+from plainfilm.training.parts import Batch
 from plainfilm.training.recipe import read_recipe
 from plainfilm.training.run import train
-from plainfilm.training.severity import in_score_units, pearson, severity_figures
+from plainfilm.training.severity import Severity, in_score_units, pearson, severity_figures
 
 RECIPE = """
 name: grey
@@ -91,3 +94,20 @@ def test_a_score_that_is_not_there_is_named(recipe, tmp_path):
 def test_a_loss_that_does_not_fit_the_task_is_refused(recipe, change):
     with pytest.raises(InputError, match="task"):
         read_recipe(recipe, [change])
+
+
+def test_the_validation_figures_are_those_of_all_films_together(recipe):
+    task = Severity(densenet_slim(1).eval(), read_recipe(recipe), steps=1)
+    images, truth = torch.rand(7, 1, 32, 32), torch.rand(7, 1)
+    told = {}
+    task.log = lambda name, value, **settings: told.update({name: float(value)})
+    task.all_gather = lambda sums: torch.stack([sums, torch.zeros_like(sums)])
+    task._trainer = SimpleNamespace(num_training_batches=1)
+    with torch.no_grad():
+        for rows in (slice(0, 4), slice(4, 7)):
+            task.validation_step(Batch(images[rows], truth[rows], torch.arange(7)[rows]), 0)
+        task.on_validation_epoch_end()
+        predicted = task.network(images)
+    assert told["validation_r2"] == pytest.approx(r2_score(truth, predicted), rel=1e-4)
+    assert told["validation_mae"] == pytest.approx(18 * mean_absolute_error(truth, predicted), rel=1e-4)
+    assert (task.sums == 0).all()

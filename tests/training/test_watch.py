@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import csv
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from plainfilm.errors import NumericError
 from plainfilm.training.snapshot import read_snapshot
+from plainfilm.training.watch import LossWatch
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -22,6 +24,14 @@ def test_a_loss_that_is_no_number_stops_before_the_weights_are_touched(run, at_s
     assert len(told["films"]) == 4
     weights = read_snapshot(folder / "step-000000003")["state_dict"]
     assert all(torch.isfinite(tensor).all() for name, tensor in weights.items() if name.startswith("network"))
+
+
+def test_the_loss_is_told_as_it_is_where_float16_scales_it(tmp_path):
+    watch = LossWatch(tmp_path, 1, part=None)
+    plugin = SimpleNamespace(scaler=torch.amp.GradScaler("cpu", init_scale=1024.0))
+    trainer = SimpleNamespace(precision_plugin=plugin, global_step=1, current_epoch=0, loggers=[])
+    watch.on_before_backward(trainer, None, torch.tensor(512.0))
+    assert watch.loss == 0.5
 
 
 def test_the_log_tells_each_epoch_and_the_losses_between(run, tmp_path):

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 from plainfilm.lazy import loads_on_first_use
 
 if TYPE_CHECKING:
+    from plainfilm.attribution.bottleneck import Bottleneck
     from plainfilm.attribution.deeplift import DeepLift
     from plainfilm.attribution.expected_gradients import ExpectedGradients
     from plainfilm.attribution.explain import explain_films
     from plainfilm.attribution.explanation import Explanation, Status
+    from plainfilm.attribution.feature_statistics import FeatureStatistics
     from plainfilm.attribution.gradcam import GradCAM
     from plainfilm.attribution.gradcam_plus_plus import GradCAMPlusPlus
     from plainfilm.attribution.gradient import Gradient
@@ -18,20 +20,24 @@ if TYPE_CHECKING:
     from plainfilm.attribution.integrated_gradients import IntegratedGradients
     from plainfilm.attribution.lrp import LRP
     from plainfilm.attribution.method import Method
+    from plainfilm.attribution.multilayer_bottleneck import MultiLayerBottleneck
     from plainfilm.attribution.occlusion import Occlusion
     from plainfilm.attribution.smoothgrad import SmoothGrad
 
 _HOMES = {
     "LRP": "lrp",
+    "Bottleneck": "bottleneck",
     "DeepLift": "deeplift",
     "ExpectedGradients": "expected_gradients",
     "Explanation": "explanation",
+    "FeatureStatistics": "feature_statistics",
     "GradCAM": "gradcam",
     "GradCAMPlusPlus": "gradcam_plus_plus",
     "Gradient": "gradient",
     "GuidedBackprop": "guided_backprop",
     "IntegratedGradients": "integrated_gradients",
     "Method": "method",
+    "MultiLayerBottleneck": "multilayer_bottleneck",
     "Occlusion": "occlusion",
     "SmoothGrad": "smoothgrad",
     "Status": "explanation",
@@ -40,15 +46,18 @@ _HOMES = {
 
 __all__ = [
     "LRP",
+    "Bottleneck",
     "DeepLift",
     "ExpectedGradients",
     "Explanation",
+    "FeatureStatistics",
     "GradCAM",
     "GradCAMPlusPlus",
     "Gradient",
     "GuidedBackprop",
     "IntegratedGradients",
     "Method",
+    "MultiLayerBottleneck",
     "Occlusion",
     "SmoothGrad",
     "Status",

@@ -14,16 +14,12 @@ from torch import Tensor
 from plainfilm.attribution.method import Evidence, Method
 from plainfilm.datasets.study import Study
 from plainfilm.findings import SUPPORT_DEVICES
-from plainfilm.metrics.baselines import centre_prior, random_map
+from plainfilm.metrics.baselines import CENTRE, RANDOM, centre_prior, random_map
 from plainfilm.metrics.localisation import best_case_iou, hit, mass_inside, rank_inside
 from plainfilm.metrics.removal import removal_drop
 from plainfilm.metrics.strata import lesions, relative_area
 from plainfilm.models.classifier import Classifier
 from plainfilm.radiograph import Placement
-
-RANDOM, CENTRE = "random map", "centre prior"
-BASELINES = (CENTRE, RANDOM)
-"""Maps that know nothing of the film; a method that does not beat them has found nothing."""
 
 COARSE = (7, 7)
 """Grid of the random map: noise in single pixels would hardly be changed by a blur."""

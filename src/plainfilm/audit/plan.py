@@ -123,6 +123,7 @@ class Plan:
             "plainfilm": plainfilm.__version__,
             "model": self.model.card.get("name", type(self.model.network).__name__),
             "weights_sha256": _weights_hash(self.model),
+            "calibration": self.model.card.get("calibration", {}),
             "data": self.data.name,
             "data_fingerprint": self.data.fingerprint(),
             "films": len(self.data),

@@ -142,14 +142,15 @@ def _predict(plan: Plan, index: int, known: _Known, exclude: Exclude) -> dict[st
         study = plan.data[index]
         image, _ = plan.model.prepare(study.radiograph)
         with torch.no_grad():
-            logits = plan.model.logits(image)[0].double().cpu()
+            logits = plan.model.logits(image).double().cpu()
+            chances = plan.model.as_probabilities(logits)[0]
     except (InputError, LabelError, NumericError) as error:
         exclude(film, error, len(plan.data))
         return row | {"excluded": str(error)}
     row |= _attributes(study)
     for name, truth in zip(plan.findings, known.truth[index], strict=True):
-        logit = logits[plan.model.index(name)]
-        row[f"logit:{name}"], row[f"probability:{name}"] = logit.item(), logit.sigmoid().item()
+        place = plan.model.index(name)
+        row[f"logit:{name}"], row[f"probability:{name}"] = logits[0, place].item(), chances[place].item()
         row[f"truth:{name}"] = float(truth)
     return row
 

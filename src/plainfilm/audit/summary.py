@@ -9,8 +9,9 @@ from math import isnan, nan
 import numpy as np
 import pandas as pd
 
-from plainfilm.audit.measures import BASELINES, DEVICES, FIDELITY, PLAUSIBILITY
+from plainfilm.audit.measures import DEVICES, FIDELITY, PLAUSIBILITY
 from plainfilm.audit.run import Results
+from plainfilm.metrics.baselines import BASELINES
 from plainfilm.metrics.bootstrap import bootstrap_interval
 from plainfilm.metrics.classification import auroc
 from plainfilm.metrics.intervals import Interval
@@ -221,7 +222,8 @@ def _performances(predictions: pd.DataFrame, findings: Sequence[str]) -> tuple[P
 def _p_of_calibrated(chances: np.ndarray, truth: np.ndarray, draws: int) -> float:
     """The share of truths, drawn from the probabilities themselves, whose calibration error is as large.
 
-    The error is far from 0 for few films, however good the probabilities (Broecker & Smith 2007).
+    The error is far from 0 for few films, however good the probabilities (Broecker & Smith 2007). Films are
+    drawn apart from each other: where patients have several that are alike, p is too small.
     """
     known = ~np.isnan(truth)
     if not known.any():

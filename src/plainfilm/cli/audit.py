@@ -13,7 +13,16 @@ import typer
 from plainfilm.cli.console import command_line, print_json, print_table, say, stages
 from plainfilm.cli.explain import METHODS, with_settings
 from plainfilm.cli.films import FINISHED_WITH_EXCLUSIONS, Quarantine, open_output, write_csv
-from plainfilm.cli.options import AsJson, Device, ErrorPolicy, MaxExcluded, Model, OnDevice, OnError
+from plainfilm.cli.options import (
+    AsJson,
+    Calibrated,
+    Device,
+    ErrorPolicy,
+    MaxExcluded,
+    Model,
+    OnDevice,
+    OnError,
+)
 from plainfilm.cli.predict import load_model
 from plainfilm.io.atomic import write_text
 
@@ -34,9 +43,11 @@ def audit(
     findings: Annotated[
         str, typer.Option(help="Findings, with commas; by default all that model and data share.")
     ] = "",
+    split: Annotated[str, typer.Option(help="Part of the data, such as test; by default all films.")] = "",
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="A setting of the methods that know it, as name=value.")
     ] = None,
+    calibration: Calibrated = None,
     device: OnDevice = Device.AUTO,
     as_json: AsJson = False,
     on_error: ErrorPolicy = OnError.STOP,
@@ -57,7 +68,10 @@ def audit(
     start = time.perf_counter()
     wanted = tuple(name.strip() for name in findings.split(",") if name.strip())
     plan = Plan(
-        load_model(model, device), open_data(data), with_settings(methods.split(","), settings or []), wanted
+        load_model(model, device, calibration),
+        open_data(data, split),
+        with_settings(methods.split(","), settings or []),
+        wanted,
     )
     open_output(out)
     with stages() as show:

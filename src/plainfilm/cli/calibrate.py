@@ -56,13 +56,15 @@ def calibrate(
     """Fit probabilities and operating points to your own films; the model's logits stay as they are."""
     # Here, because help must not wait for torch.
     from plainfilm.datasets.manifest import Manifest
+    from plainfilm.datasets.opening import part_of
     from plainfilm.io.atomic import check_output_folder
     from plainfilm.metrics.operating import check_rule
     from plainfilm.models.calibrating import calibrated
 
     check_rule(rule)
     check_output_folder(out.parent)
-    manifest = part_of(Manifest.load(data), split)
+    whole = Manifest.load(data)
+    manifest = (part_of(whole, split) if split else whole).here()
     classifier, quarantine = load_model(model, device), Quarantine(on_error, max_excluded)
     targets = shared_targets(classifier, manifest)
     rows, logits = logits_of(classifier, manifest, targets, quarantine)
@@ -72,7 +74,9 @@ def calibrate(
         reasons = "; ".join(f"{name}: {reason}" for name, reason in found.refused.items())
         raise LabelError(reasons, "a finding that can be calibrated", manifest.name, "Use more films.")
     facts = facts_of(classifier, manifest, len(seen), split=split, kind=kind.value, rule=rule)
-    calibration = replace(found, facts=facts)
+    unknowing = [report.target for report in reports if report.knows_nothing]
+    points = {name: None if name in unknowing else p for name, p in found.operating_points.items()}
+    calibration = replace(found, operating_points=points, facts=facts)
     calibration.save(out)
     if as_json:
         print_json(as_record(calibration, reports))
@@ -80,28 +84,11 @@ def calibrate(
         print_table(COLUMNS, map(_cells, reports))
     for name, reason in calibration.refused.items():
         say(f"Not calibrated: {name}, {reason}")
-    unknowing = [report.target for report in reports if report.knows_nothing]
     if unknowing:
-        say(f"At chance, which no calibration mends: {', '.join(unknowing)}")
+        say(f"At chance, which no calibration mends, and so never called: {', '.join(unknowing)}")
     say_caution(classifier)
     say(f"Calibration: {out}")
     raise typer.Exit(quarantine.exit_code)
-
-
-def part_of(manifest: Manifest, split: str) -> Manifest:
-    """The films of a split that are on this disk.
-
-    Raises:
-        LabelError: for a split without films.
-        InputError: where none of its films is here.
-    """
-    if not split:
-        return manifest.here()
-    inside = manifest.films["split"] == split
-    if not inside.any():
-        names = ", ".join(sorted(set(manifest.films["split"]) - {""})) or "none"
-        raise LabelError(f"split {split!r} without films", f"one of the data's: {names}", manifest.name)
-    return manifest.select(inside).here()
 
 
 def shared_targets(classifier: Classifier, manifest: Manifest) -> list[str]:

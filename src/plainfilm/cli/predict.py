@@ -147,7 +147,7 @@ def _one_film(prediction: Prediction, points: Mapping[str, float | None]) -> lis
 
 def _likeliest(prediction: Prediction, points: Mapping[str, float | None]) -> str:
     return ", ".join(
-        f"{name} {p:.2f}{'*' if p >= (points.get(name) or 2) else ''}"
+        f"{name} {p:.2f}{'*' if (point := points.get(name)) is not None and p >= point else ''}"
         for name, p in _sorted(prediction)[:LIKELIEST]
     )
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import pandas as pd
 
-from plainfilm.errors import InputError
+from plainfilm.errors import InputError, LabelError
 from plainfilm.io.read import read
 from plainfilm.masks.box import Box
 from plainfilm.masks.polygon import polygon_mask
@@ -59,6 +59,21 @@ def annotation_table(annotations: Iterable[Annotation] = ()) -> pd.DataFrame:
     """A table of ``COLUMNS``, one row a shape."""
     table = pd.DataFrame([each.row() for each in annotations], columns=list(COLUMNS))
     return table.astype({"height": "int64", "width": "int64"})
+
+
+def check_annotations(table: pd.DataFrame, name: str) -> None:
+    """Refuses a table without ``COLUMNS``, or with shapes of another kind.
+
+    Raises:
+        LabelError: naming the data set.
+    """
+    where = f"annotations of {name}"
+    missing = [column for column in COLUMNS if column not in table]
+    if missing:
+        raise LabelError(f"no column {missing[0]!r}", f"the columns {', '.join(COLUMNS)}", where)
+    unknown = table["kind"][~table["kind"].isin(KINDS)]
+    if len(unknown):
+        raise LabelError(f"the kind {unknown.iloc[0]!r}", f"one of {', '.join(KINDS)}", where)
 
 
 def boxes_on(shapes: pd.DataFrame, film: Size) -> dict[str, tuple[Box, ...]]:

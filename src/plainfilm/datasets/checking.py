@@ -175,8 +175,8 @@ def _look_at_row(row: int) -> Look:
 
 
 def _duplicates(manifest: Manifest) -> tuple[tuple[str, ...], ...]:
-    groups = manifest.films.groupby("sha256", sort=False)["film"]
-    return tuple(tuple(films) for _, films in groups if len(films) > 1)
+    twins = manifest.films[manifest.films["sha256"].duplicated(keep=False)]
+    return tuple(tuple(films) for _, films in twins.groupby("sha256", sort=False)["film"])
 
 
 def _leak(manifest: Manifest) -> LabelError | None:

@@ -17,10 +17,9 @@ import numpy as np
 import pandas as pd
 
 from plainfilm.datasets.annotations import (
-    COLUMNS,
-    KINDS,
     annotation_table,
     boxes_on,
+    check_annotations,
     mask_path,
     masks_on,
     resized,
@@ -78,7 +77,7 @@ class Manifest:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "films", completed(self.films, self.name))
-        _check_annotations(self.annotations, self.name)
+        check_annotations(self.annotations, self.name)
         _check_policies(self.uncertain, self.findings, self.name)
 
     def __len__(self) -> int:
@@ -97,7 +96,7 @@ class Manifest:
         except InputError as error:
             # By its place in the data set: where that lies on this disk is nobody's business.
             raise InputError(error.got, error.expected, row["path"] or error.where, error.advice) from error
-        shapes = self._shapes.get(row["film"], self.annotations.iloc[:0])
+        shapes = self.annotations.iloc[self._shapes.get(row["film"], [])]
         masks = masks_on(shapes, film.size, self.root)
         given = {name: float(row[SCORE + name]) for name in self.scores}
         scores = {name: value for name, value in given.items() if not isnan(value)}
@@ -161,12 +160,11 @@ class Manifest:
         Raises:
             InputError: where it is not on this disk.
         """
-        row = self.films.iloc[index]
-        if not row["path"]:
-            raise InputError(
-                "a film without a file", "a film that is here", row["film"], "See Manifest.here()."
-            )
-        return self.root / row["path"]
+        path = self.films["path"].iat[index]
+        if not path:
+            film = self.films["film"].iat[index]
+            raise InputError("a film without a file", "a film that is here", film, "See Manifest.here().")
+        return self.root / path
 
     def select(self, rows: np.ndarray | pd.Series) -> Manifest:
         """The films at these positions, or where a bool array says so, with their annotations."""
@@ -230,7 +228,7 @@ class Manifest:
             self.films.to_parquet(part / "films.parquet", index=False)
             self.annotations.to_parquet(part / "annotations.parquet", index=False)
             facts = {
-                "version": VERSION, "name": self.name, "root": os.path.relpath(self.root, folder),
+                "version": VERSION, "name": self.name, "root": _root_from(folder, self.root),
                 "uncertain": dict(self.uncertain), "films": len(self), "fingerprint": self.fingerprint(),
                 "sha256": {name: content_hash(part / name) for name in TABLES},
             }  # fmt: skip
@@ -281,21 +279,17 @@ class Manifest:
         return self.labels()
 
     @cached_property
-    def _shapes(self) -> dict[str, pd.DataFrame]:
-        return dict(iter(self.annotations.groupby("film")))
+    def _shapes(self) -> dict[str, np.ndarray]:
+        """Film to the rows of its annotations."""
+        return self.annotations.groupby("film").indices
 
 
-def _check_annotations(annotations: pd.DataFrame, name: str) -> None:
-    missing = [column for column in COLUMNS if column not in annotations]
-    if missing:
-        raise LabelError(
-            f"no column {missing[0]!r}", f"the columns {', '.join(COLUMNS)}", f"annotations of {name}"
-        )
-    unknown = annotations["kind"][~annotations["kind"].isin(KINDS)]
-    if len(unknown):
-        raise LabelError(
-            f"the kind {unknown.iloc[0]!r}", f"one of {', '.join(KINDS)}", f"annotations of {name}"
-        )
+def _root_from(folder: Path, root: Path) -> str:
+    """Where the films lie as seen from a folder, so that both can be moved together."""
+    try:
+        return Path(os.path.relpath(root, folder)).as_posix()
+    except ValueError:  # on another drive of Windows
+        return str(root.absolute())
 
 
 def _check_policies(policies: Mapping[str, str], findings: Sequence[str], name: str) -> None:

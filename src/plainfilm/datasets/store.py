@@ -55,8 +55,9 @@ Row = tuple[np.ndarray, np.ndarray]
 FEW = 64
 """Films below which no other process is started."""
 
-SHARD = 512
-"""Films a shard: what an interrupted preparation loses at most."""
+SHARD = 4096
+"""Films a shard: what an interrupted preparation loses at most. Smaller ones would be many files, and each
+that is mapped stays open: systems allow 256 or 1024."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,10 +143,12 @@ def store_of(
 
 @once
 def reader_version() -> str:
-    """A text that changes with the code that turns files into pixels, and with the library that resizes."""
+    """A text that changes with the code that makes pixels and lungs of files, and with what resizes them."""
     package = Path(__file__).parents[1]
     found = hashlib.blake2b(PIL.__version__.encode(), digest_size=4)
-    for path in (*sorted((package / "io").glob("*.py")), package / "radiograph.py", Path(__file__)):
+    folders = [path for folder in ("io", "masks") for path in sorted((package / folder).glob("*.py"))]
+    drawing = package / "datasets" / "annotations.py"
+    for path in (*folders, package / "radiograph.py", drawing, Path(__file__)):
         found.update(path.read_bytes())
     return found.hexdigest()
 
@@ -191,6 +194,7 @@ def _add(
                 progress(start + k + 1)
             images.flush()
             lungs.flush()
+            del images, lungs  # Windows moves no folder whose files are open
             (folder / "keys.json").write_text(json.dumps(part))
 
 

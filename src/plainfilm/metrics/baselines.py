@@ -10,6 +10,10 @@ import numpy as np
 
 from plainfilm.errors import InputError
 
+RANDOM, CENTRE = "random map", "centre prior"
+BASELINES = (CENTRE, RANDOM)
+"""What tables call them; the centre prior comes first."""
+
 CENTRE_SIGMA = 0.25
 """Standard deviation of the centre prior, as a share of the film's height and width."""
 

@@ -128,8 +128,10 @@ def _best(prediction: Any, truth: Any, gain: Gain) -> OperatingPoint:
     points = np.append(np.unique(np.concatenate([positive, negative])), inf)[::-1]
     sensitivity = 1 - np.searchsorted(np.sort(positive), points) / positive.size
     specificity = np.searchsorted(np.sort(negative), points) / negative.size
-    # A tie in what is asked for is decided by what is not.
-    return operating_point_at(prediction, truth, float(points[np.argmax(gain(sensitivity, specificity))]))
+    gains = gain(sensitivity, specificity)
+    # A tie in what is looked for is decided by the other: nothing is given away for nothing.
+    best = np.argmax(np.where(gains == gains.max(), sensitivity + specificity, -1))
+    return operating_point_at(prediction, truth, float(points[best]))
 
 
 def _check_share(value: float, name: str) -> None:

@@ -162,7 +162,11 @@ class CalibratedClassifier(Classifier):
 
     def probabilities(self, images: Tensor) -> Tensor:
         """Calibrated probabilities ``(B, len(targets))`` of prepared images; errors as ``logits``."""
-        return self.calibration.apply(self.logits(images), self.targets)
+        return self.as_probabilities(self.logits(images))
+
+    def as_probabilities(self, logits: Tensor) -> Tensor:
+        """The calibrated probabilities of logits, ``(B, len(targets))`` both."""
+        return self.calibration.apply(logits, self.targets)
 
 
 def operating_points(

@@ -150,6 +150,10 @@ class Classifier:
         values = self._run(images)
         return values.sigmoid() if self.output == "logit" else values
 
+    def as_probabilities(self, logits: Tensor) -> Tensor:
+        """What ``probabilities`` gives where ``logits`` gave these, ``(B, len(targets))`` both."""
+        return logits if self.output == "value" else logits.sigmoid()
+
     def predict(self, film: Film) -> dict[str, float]:
         """The probability of each finding in one film, or its value, by name."""
         return self.predict_many([film])[0]

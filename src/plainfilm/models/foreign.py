@@ -19,6 +19,7 @@ from torch import Tensor
 
 from plainfilm.errors import ArtifactError, ModelError
 from plainfilm.io.checkpoint import load_strictly
+from plainfilm.io.module_pickle import read_module_pickle
 from plainfilm.io.state_dict import read_state_dict
 from plainfilm.models.classifier import Classifier
 from plainfilm.models.densenet import DenseNet
@@ -64,10 +65,10 @@ def from_torchxrayvision(model: Any) -> Classifier:
 
 
 def load_torchxrayvision(name: str) -> Classifier:
-    """One of torchxrayvision's public DenseNets, from a state dict in its cache folder.
+    """One of torchxrayvision's public DenseNets, from the release's file in its cache folder.
 
-    Its release files are whole pickled modules, which run code when loaded, so they are not
-    opened. Nothing is downloaded.
+    The files are whole pickled modules, which run code when torch loads them. Here the tensors alone are
+    taken out and nothing is run (``read_module_pickle``). Nothing is downloaded.
 
     Args:
         name: One of ``XRV_NAMES``.
@@ -77,14 +78,13 @@ def load_torchxrayvision(name: str) -> Classifier:
     """
     library = _torchxrayvision()
     facts = library.models.model_urls[name]
-    path = Path(library.utils.get_cache_dir()).expanduser() / f"{name}.pt"
+    path = Path(library.utils.get_cache_dir()).expanduser() / Path(facts["weights_url"]).name
     if not path.exists():
         raise ArtifactError(
-            f"no file {path}", "the state dict of the model", f"xrv/{name}",
-            "torchxrayvision publishes a pickle, which runs code when loaded. Take the tensors out of "
-            f"its file, which runs nothing: plainfilm convert FILE {path}",
+            f"no file {path}", "the weights of the model", f"xrv/{name}",
+            f"Fetch {facts['weights_url']} and put it there; nothing in it is run.",
         )  # fmt: skip
-    tensors = {THRESHOLDS: library.models.torch.tensor(facts["op_threshs"]), **read_state_dict(path)}
+    tensors = {THRESHOLDS: library.models.torch.tensor(facts["op_threshs"]), **read_module_pickle(path)}
     return _classifier(tensors, facts["labels"], InputSpec(facts["input_resolution"], *XRV_RANGE), path.name)
 
 

@@ -11,12 +11,13 @@ import numpy as np
 
 import plainfilm
 from plainfilm.attribution.explanation import Explanation, Status
-from plainfilm.audit.measures import BASELINES, DEVICES, FIDELITY, PLAUSIBILITY
+from plainfilm.audit.measures import DEVICES, FIDELITY, PLAUSIBILITY
 from plainfilm.audit.plan import Plan
 from plainfilm.audit.run import Results
 from plainfilm.audit.summary import MethodTable, Summary
 from plainfilm.datasets.study import Study
 from plainfilm.io.atomic import write_text
+from plainfilm.metrics.baselines import BASELINES
 from plainfilm.metrics.measures import MEASURES
 from plainfilm.reports.audit_remarks import audit_remarks, counted
 from plainfilm.reports.figures import Span

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from plainfilm.audit.measures import CENTRE, DEVICES, RANDOM
+from plainfilm.audit.measures import DEVICES
 from plainfilm.audit.run import Results
 from plainfilm.audit.summary import SIGNIFICANT, MethodTable, Summary
 from plainfilm.findings import SUPPORT_DEVICES
+from plainfilm.metrics.baselines import CENTRE, RANDOM
 from plainfilm.metrics.bootstrap import FEWEST_PATIENTS
 from plainfilm.metrics.subgroups import Subgroup
 from plainfilm.reports.wording import Remark, interval, listed, number
@@ -59,7 +60,9 @@ def _performance(summary: Summary) -> Iterator[Remark]:
     wrong = [
         each.finding
         for each in known
-        if each.calibration_error > MISCALIBRATED and each.calibration_p < SIGNIFICANT
+        if each.calibration_error > MISCALIBRATED
+        and each.calibration_p < SIGNIFICANT
+        and each.finding not in chance  # which no calibration mends
     ]
     if wrong:
         text = (

@@ -9,12 +9,10 @@ from math import isnan
 import numpy as np
 
 from plainfilm.attribution.explanation import Explanation
-from plainfilm.metrics.baselines import centre_prior, expected_random_iou
+from plainfilm.metrics.baselines import BASELINES, CENTRE, RANDOM, centre_prior, expected_random_iou
 from plainfilm.metrics.intervals import Interval, mean_interval, proportion_interval
 from plainfilm.metrics.localisation import best_case_iou, hit, mass_inside
 
-RANDOM, CENTRE = "random map", "centre prior"
-BASELINES = (CENTRE, RANDOM)
 FEWEST = 3
 """Films below which no sentence about a finding is ventured."""
 

@@ -8,18 +8,10 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import TYPE_CHECKING
 
+from plainfilm.metrics.baselines import BASELINES, CENTRE, RANDOM
 from plainfilm.metrics.intervals import Interval
 from plainfilm.radiograph import Radiograph
-from plainfilm.reports.localisation import (
-    BASELINES,
-    CENTRE,
-    FEWEST,
-    RANDOM,
-    Score,
-    by_finding,
-    gain_over_centre,
-    rows,
-)
+from plainfilm.reports.localisation import FEWEST, Score, by_finding, gain_over_centre, rows
 
 if TYPE_CHECKING:
     from plainfilm.reports.page import Report

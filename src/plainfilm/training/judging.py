@@ -7,7 +7,7 @@ import math
 import numpy as np
 import torch
 
-from plainfilm.metrics import Interval
+from plainfilm.metrics import Interval, auroc, bootstrap_interval
 from plainfilm.models.classifier import Classifier
 from plainfilm.training.parts import Part
 
@@ -24,6 +24,15 @@ def probabilities(classifier: Classifier, part: Part, batch_size: int = 64) -> n
             inputs = (images * (high - low) + low).to(classifier.device)
             found.append(classifier.probabilities(inputs).cpu().numpy())
     return np.concatenate(found)
+
+
+def areas(classifier: Classifier, part: Part) -> dict[str, Interval]:
+    """AUROC by finding on the films of a part, with intervals over patients."""
+    chances, truth, patients = probabilities(classifier, part), part.labels.numpy(), part.patients
+    return {
+        name: bootstrap_interval(auroc, chances[:, k], truth[:, k], patients=patients)
+        for k, name in enumerate(classifier.targets)
+    }
 
 
 def as_json(figures: dict[str, Interval], measure: str = "auroc") -> dict[str, dict[str, float | int | None]]:

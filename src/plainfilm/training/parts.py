@@ -66,6 +66,11 @@ class Part(Dataset[Any]):
         assert self.truth is not None
         return torch.from_numpy(self.truth[self.rows])
 
+    @property
+    def patients(self) -> list[str]:
+        """The patient of each film of this part."""
+        return [self.store.patients[row] for row in self.rows]
+
     def __getitems__(self, indices: Sequence[int]) -> Batch:
         films = np.asarray(indices, dtype=np.int64)
         rows = self.rows[films]
@@ -154,6 +159,8 @@ def _manifest(data: TableRecipe | ManifestRecipe) -> Manifest:
     if data.views:
         wanted &= manifest.films["view"].isin(data.views)
     manifest = manifest.select(wanted)
+    if data.uncertain is None:
+        return manifest
     named = data.findings or manifest.findings
     policy = data.uncertain if isinstance(data.uncertain, dict) else dict.fromkeys(named, data.uncertain)
     return replace(manifest, uncertain=policy)

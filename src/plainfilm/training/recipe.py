@@ -78,7 +78,7 @@ class ManifestRecipe(_Strict):
         findings: What to learn; all by default.
         score: What to learn instead, for the task "severity".
         views: Which films to take; all by default.
-        uncertain: One policy, or one for each finding.
+        uncertain: One policy, or one for each finding; that of the manifest by default.
         split: "column" as the data set was published, where parts that it lacks are dealt out of the
             rest; "patients" by a hash of each patient's id.
     """
@@ -89,7 +89,7 @@ class ManifestRecipe(_Strict):
     findings: tuple[str, ...] = ()
     score: str | None = None
     views: tuple[str, ...] = ()
-    uncertain: Policy | dict[str, Policy] = "ignore"
+    uncertain: Policy | dict[str, Policy] | None = None
     split: Literal["column", "patients"] = "column"
     size: int = Field(224, ge=32)
     validation_share: float = Field(0.15, gt=0, lt=1)

@@ -18,7 +18,7 @@ from plainfilm.errors import ResourceError
 from plainfilm.io.atomic import sweep
 from plainfilm.io.checkpoint import STEM, load_strictly
 from plainfilm.losses.bce import balancing_weights
-from plainfilm.metrics import Interval, multilabel_auroc, youden_point
+from plainfilm.metrics import Interval, youden_point
 from plainfilm.models.classifier import Classifier
 from plainfilm.models.densenet import DenseNet, densenet121, densenet_slim
 from plainfilm.models.lungs import LungSegmenter, load_lungs, save_lungs
@@ -30,7 +30,7 @@ from plainfilm.training.best import BestNetwork
 from plainfilm.training.classification import Classification
 from plainfilm.training.films import plan_of
 from plainfilm.training.fit import fit
-from plainfilm.training.judging import as_json, probabilities
+from plainfilm.training.judging import areas, as_json, probabilities
 from plainfilm.training.lock import run_lock
 from plainfilm.training.lungs import LungSegmentation, evaluate_lungs
 from plainfilm.training.parts import Parts, Progress, parts_of
@@ -119,7 +119,7 @@ def _train_classifier(recipe: Recipe, parts: Parts, out: Path, resume: bool) -> 
 
 def _conclude(classifier: Classifier, parts: Parts, out: Path) -> dict[str, Interval]:
     """Writes operating points from the validation part and figures of the test part into the card."""
-    figures = multilabel_auroc(probabilities(classifier, parts.test), parts.test.labels, classifier.targets)
+    figures = areas(classifier, parts.test)
     chances, truth = probabilities(classifier, parts.validation), parts.validation.labels.numpy()
     points = {name: youden_point(chances[:, k], truth[:, k]) for k, name in enumerate(classifier.targets)}
     classifier.operating_points.update({k: p if math.isfinite(p) else None for k, p in points.items()})
@@ -146,7 +146,7 @@ def _train_severity(recipe: Recipe, parts: Parts, out: Path, resume: bool) -> di
     regressor = load_classifier(out)
     predicted, test = probabilities(regressor, parts.test)[:, 0], parts.test
     truth = test.labels[:, 0].numpy() * greatest
-    figures = severity_figures(predicted, truth, [test.store.patients[row] for row in test.rows])
+    figures = severity_figures(predicted, truth, test.patients)
     save_classifier(regressor, out, {"test": as_json(figures, "value"), "test_films": len(test)})
     return figures
 

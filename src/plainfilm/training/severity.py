@@ -8,7 +8,6 @@ from math import nan
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from plainfilm.losses.score import score_loss
@@ -27,10 +26,11 @@ class Severity(Task):
     """
 
     score = "validation_r2"
+    sums: Tensor
 
     def __init__(self, network: DenseNet, recipe: Recipe, steps: int) -> None:
         super().__init__(network, recipe, steps)
-        self.found: list[Tensor] = []
+        self.register_buffer("sums", torch.zeros(5), persistent=False)
 
     def loss(self, batch: Batch) -> Tensor:
         images = apply_changes(batch.images, draw_changes(self.seeds(batch.films)))
@@ -38,17 +38,19 @@ class Severity(Task):
         return score_loss(self.scores(images), batch.truth, self.recipe.loss)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        self.found.append(torch.stack([self.scores(batch.images), batch.truth]))
+        truth = batch.truth
+        error = self.scores(batch.images) - truth
+        self.sums += torch.stack([torch.ones_like(truth), truth, truth**2, error.abs(), error**2]).sum((1, 2))
 
     def on_validation_epoch_end(self) -> None:
         super().on_validation_epoch_end()
-        gathered = self.all_gather(torch.cat(self.found, 1))
+        gathered = self.all_gather(self.sums)  # sums, for processes may judge other numbers of films
         assert isinstance(gathered, Tensor)
-        predicted, truth = gathered.unbind(-3)
-        self.found.clear()
-        error = F.mse_loss(predicted, truth)
-        self.log("validation_mae", (predicted - truth).abs().mean() * self.recipe.greatest_score)
-        self.log(self.score, 1 - error / truth.var(correction=0), prog_bar=True)
+        films, total, squares, absolute, squared = gathered.view(-1, 5).sum(0)
+        variance = (squares / films - (total / films) ** 2).clamp(min=0)
+        self.log("validation_mae", absolute / films * self.recipe.greatest_score)
+        self.log(self.score, 1 - squared / films / variance, prog_bar=True)
+        self.sums.zero_()
 
 
 def in_score_units(network: DenseNet, greatest: float) -> DenseNet:

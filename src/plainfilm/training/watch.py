@@ -38,7 +38,9 @@ class LossWatch(lightning.Callback):
         self.films = batch.films
 
     def on_before_backward(self, trainer: lightning.Trainer, pl_module: Any, loss: Tensor) -> None:
-        self.loss = loss.item()
+        # Under "16-mixed" the loss comes scaled, by some power of two.
+        scaler = getattr(trainer.precision_plugin, "scaler", None)
+        self.loss = loss.item() / (scaler.get_scale() if scaler else 1.0)
         if not math.isfinite(self.loss):
             self._stop(trainer)
         if trainer.global_step % self.every == 0:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -194,3 +195,27 @@ def test_another_audit_in_the_folder_is_an_artefact_error(audit: Audit) -> None:
     outcome = audit("--methods", "grad-cam")
     assert outcome.code == 4
     assert "another methods" in outcome.err
+
+
+def test_one_part_is_audited_alone(audit: Audit, data: Path, tmp_path: Path) -> None:
+    whole = Manifest.load(data)
+    parts = whole.films.assign(split=["train"] * 4 + ["test"] * 2)
+    folder = Manifest("parts", whole.root, parts, whole.annotations).save(tmp_path / "parts")
+    assert audit("--data", folder, "--split", "test").code == 0
+    predicted = table(tmp_path / "out" / "predictions.csv")
+    assert [row["film"] for row in predicted] == ["'=film-4", "'=film-5"]
+
+
+def test_probabilities_are_calibrated_and_logits_are_not(audit: Audit, tmp_path: Path) -> None:
+    curve = {"kind": "platt", "slope": 0.5, "intercept": -1.0}
+    content = {"version": 1, "curves": {"Mass": curve}, "refused": {}, "operating_points": {}, "facts": {}}
+    (tmp_path / "calibration.json").write_text(json.dumps(content))
+    audit("--out", tmp_path / "plain")
+    assert audit("--calibration", tmp_path / "calibration.json").code == 0
+    plain, fitted = (table(tmp_path / name / "predictions.csv") for name in ("plain", "out"))
+    for before, after in zip(plain, fitted, strict=True):
+        logit = float(before["logit:Mass"])
+        assert float(after["logit:Mass"]) == logit
+        assert float(after["probability:Mass"]) == pytest.approx(1 / (1 + np.exp(1 - logit / 2)), abs=1e-4)
+        assert after["probability:Nodule"] == before["probability:Nodule"]
+    assert audit("--out", tmp_path / "plain", "--calibration", tmp_path / "calibration.json").code == 4

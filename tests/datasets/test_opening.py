@@ -8,7 +8,7 @@ import pytest
 from plainfilm.datasets.manifest import Manifest
 from plainfilm.datasets.opening import FILMS, SEED, open_data
 from plainfilm.datasets.phantom import Phantom
-from plainfilm.errors import ArtifactError, InputError
+from plainfilm.errors import ArtifactError, InputError, LabelError
 
 
 @pytest.mark.parametrize(
@@ -33,5 +33,15 @@ def test_anything_else_is_an_error_that_says_what_is_meant(name: str) -> None:
 
 
 def test_a_folder_that_is_no_manifest_is_an_artefact_error(tmp_path: Path) -> None:
-    with pytest.raises(ArtifactError, match="Build it again"):
+    with pytest.raises(ArtifactError, match="data build"):
         open_data(str(tmp_path))
+
+
+def test_one_part_of_the_films_can_be_asked_for(tmp_path):
+    films = pd.DataFrame({"film": list("abc"), "split": ["train", "test", "test"]})
+    folder = str(Manifest("parts", tmp_path, films).save(tmp_path / "data"))
+    assert open_data(folder, "test").ids == ("b", "c")
+    with pytest.raises(LabelError, match="one of the data's: test, train"):
+        open_data(folder, "validation")
+    with pytest.raises(InputError, match="phantoms have no parts"):
+        open_data("phantom:3", "test")

@@ -38,7 +38,7 @@ def test_settings_can_be_changed(recipe):
         ("optimiser.epoch=3", r"optimiser\.epoch = 3"),
         ("loss=hinge", "loss = 'hinge'"),
         ("optimiser.epochs=0", r"optimiser\.epochs = 0"),
-        ("data.train=0", r"data\.phantom\.train = 0"),
+        ("data.train=0", r"data\.train = 0"),
         ("data.validation=0", r"validation = 0"),
         ("data.test=-1", r"test = -1"),
         ("data.size=31", r"size = 31"),

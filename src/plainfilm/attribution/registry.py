@@ -51,8 +51,17 @@ def method_class(name: str) -> type[Method]:
     raise ModelError(f"method {name!r}", "a known method", "method", f"Choose from: {', '.join(close)}.")
 
 
-def build_method(name: str, network: nn.Module, settings: Mapping[str, Any]) -> Method:
+def build_method(
+    name: str, network: nn.Module, settings: Mapping[str, Any], card: Mapping[str, Any] | None = None
+) -> Method:
     """The method called ``name`` on a network.
+
+    Args:
+        name: As ``names`` lists it.
+        network: The network.
+        settings: The method's settings by name.
+        card: The model's card. Where it names a file of feature "statistics", methods that need them and
+            are given none take that.
 
     Raises:
         ModelError: for an unknown name, or a setting that the method does not know.
@@ -62,4 +71,6 @@ def build_method(name: str, network: nn.Module, settings: Mapping[str, Any]) -> 
     unknown = [setting for setting in settings if setting not in known]
     if unknown:
         raise ModelError(f"setting {unknown[0]!r}", f"one of {', '.join(known)}", name)
+    if "statistics" in known and card and "statistics" in card:
+        settings = {"statistics": card["statistics"], **settings}
     return method(network, **settings)

@@ -247,10 +247,13 @@ class Manifest:
             ArtifactError: for a folder that is incomplete, changed by hand, or of another version.
         """
         folder = Path(folder)
+        if not (folder / "manifest.json").is_file():
+            expected = "a folder that 'plainfilm data build' or Manifest.save wrote"
+            raise ArtifactError("no manifest.json", expected, str(folder))
         try:
             facts = json.loads((folder / "manifest.json").read_text())
             if facts["version"] != VERSION:
-                raise ArtifactError(f"version {facts['version']}", f"version {VERSION}", folder.name)
+                raise ArtifactError(f"version {facts['version']}", f"version {VERSION}", folder.name, AGAIN)
             # Before they are parsed, for the parser is not made for damaged files.
             changed = [name for name in TABLES if content_hash(folder / name) != facts["sha256"][name]]
             if changed:

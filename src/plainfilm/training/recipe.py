@@ -188,7 +188,9 @@ def read_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:
         return Recipe.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
+        # After "data" stands which of its kinds was meant, which is no key of the file.
+        parts = [part for k, part in enumerate(first["loc"]) if not (k == 1 and first["loc"][0] == "data")]
+        key = ".".join(map(str, parts))
         if not key:
             got = f"task {content.get('task', 'classifier')!r}"
             raise InputError(got, first["msg"].removeprefix("Value error, "), path.name) from error

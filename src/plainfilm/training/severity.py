@@ -15,7 +15,6 @@ from plainfilm.metrics import Interval, bootstrap_interval, mean
 from plainfilm.models.densenet import DenseNet
 from plainfilm.training.augmentation import apply_changes, draw_changes
 from plainfilm.training.parts import Batch
-from plainfilm.training.recipe import Recipe
 from plainfilm.training.task import Task
 
 
@@ -28,14 +27,14 @@ class Severity(Task):
     score = "validation_r2"
     sums: Tensor
 
-    def __init__(self, network: DenseNet, recipe: Recipe, steps: int) -> None:
-        super().__init__(network, recipe, steps)
-        self.register_buffer("sums", torch.zeros(5), persistent=False)
-
     def loss(self, batch: Batch) -> Tensor:
         images = apply_changes(batch.images, draw_changes(self.seeds(batch.films)))
         assert self.recipe.loss in ("mse", "smooth-l1")  # as the recipe checked
         return score_loss(self.scores(images), batch.truth, self.recipe.loss)
+
+    def on_validation_epoch_start(self) -> None:
+        # No buffer: in each step the first process would write its own over those of the others.
+        self.sums = torch.zeros(5, device=self.device)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         truth = batch.truth
@@ -50,7 +49,6 @@ class Severity(Task):
         variance = (squares / films - (total / films) ** 2).clamp(min=0)
         self.log("validation_mae", absolute / films * self.recipe.greatest_score)
         self.log(self.score, 1 - squared / films / variance, prog_bar=True)
-        self.sums.zero_()
 
 
 def in_score_units(network: DenseNet, greatest: float) -> DenseNet:

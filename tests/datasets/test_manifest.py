@@ -115,6 +115,14 @@ def test_a_saved_manifest_is_the_same_when_opened(manifest, tmp_path):
     assert Manifest.load(tmp_path / "made", root="/elsewhere").root == Path("/elsewhere")
 
 
+def test_films_on_another_drive_are_found_again(manifest, tmp_path, monkeypatch):
+    def no_way(root, folder):
+        raise ValueError("path is on mount 'D:', start on mount 'C:'")
+
+    monkeypatch.setattr("os.path.relpath", no_way)
+    assert Manifest.load(manifest.save(tmp_path / "made")).root == manifest.root
+
+
 def test_a_folder_that_exists_is_not_written_over(manifest, tmp_path):
     manifest.save(tmp_path / "made")
     with pytest.raises(ResourceError, match="a folder that exists"):
@@ -183,6 +191,11 @@ def test_columns_that_are_missing_or_there_twice_are_refused(manifest):
 def test_a_kind_of_annotation_must_be_known(manifest):
     with pytest.raises(LabelError, match="the kind 'circle'"):
         replace(manifest, annotations=manifest.annotations.assign(kind="circle"))
+
+
+def test_annotations_of_films_that_are_numbers_are_refused(manifest):
+    with pytest.raises(LabelError, match="numbers for ids"):
+        replace(manifest, annotations=manifest.annotations.assign(film=123))
 
 
 @pytest.mark.parametrize("policies", [{"Mass": "maybe"}, {"Nodule": "one"}])

@@ -132,6 +132,13 @@ def test_doubts_are_decided_by_the_recipe(parts, policy, value):
     assert np.isnan(labels["f3"])
 
 
+def test_half_a_label_is_refused_before_any_film_is_read(parts, manifest, tmp_path):
+    Manifest("made", tmp_path, manifest, uncertain={"Mass": "soft"}).save(tmp_path / "soft")
+    with pytest.raises(LabelError, match=r"'soft'.*data\.uncertain"):
+        parts(f"data.folder={tmp_path}/soft")
+    assert not (tmp_path / "cache").exists()
+
+
 def test_a_finding_that_is_not_there_is_named(parts):
     with pytest.raises(LabelError, match=r"Mess.*Mass"):
         parts("data.split=patients", "data.findings=[Mess]")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from math import isnan, nan
 
 import numpy as np
@@ -19,7 +20,7 @@ from plainfilm.metrics.paired import holm, permutation_test
 from plainfilm.metrics.precision import average_precision
 from plainfilm.metrics.probability import ReliabilityBin, expected_calibration_error, reliability
 from plainfilm.metrics.strata import SIZE_EDGES, SIZES
-from plainfilm.metrics.subgroups import Subgroup, attributes_of, by_subgroup
+from plainfilm.metrics.subgroups import Subgroup, attributes_of, by_subgroup, corrected
 from plainfilm.metrics.weighted import mean
 
 MEASURES = (*PLAUSIBILITY, *FIDELITY, DEVICES)
@@ -258,14 +259,15 @@ def _performance(predictions: pd.DataFrame, finding: str, calibration_p: float) 
 def _performance_groups(
     predictions: pd.DataFrame, findings: Sequence[str]
 ) -> dict[str, tuple[Subgroup, ...]]:
+    """AUROC by subgroup; p-values are corrected for the comparisons of all findings together."""
     attributes, patients = attributes_of(predictions), predictions["patient"].to_numpy()
-    tables = {}
+    tables: dict[str, list[Subgroup]] = {}
     for finding in findings if attributes else ():
         chances, truth = _columns(predictions, finding)
         if min((truth == 1).sum(), (truth == 0).sum()) >= FEWEST_OF_A_CLASS:
-            table = by_subgroup(auroc, chances, truth, patients=patients, attributes=attributes)
-            tables[finding] = tuple(table)
-    return tables
+            tables[finding] = by_subgroup(auroc, chances, truth, patients=patients, attributes=attributes)
+    rows = iter(corrected([row for table in tables.values() for row in table]))
+    return {finding: tuple(islice(rows, len(table))) for finding, table in tables.items()}
 
 
 def _columns(predictions: pd.DataFrame, finding: str) -> tuple[np.ndarray, np.ndarray]:

@@ -62,7 +62,7 @@ def annotation_table(annotations: Iterable[Annotation] = ()) -> pd.DataFrame:
 
 
 def check_annotations(table: pd.DataFrame, name: str) -> None:
-    """Refuses a table without ``COLUMNS``, or with shapes of another kind.
+    """Refuses a table without ``COLUMNS``, with shapes of another kind, or with ids that are no text.
 
     Raises:
         LabelError: naming the data set.
@@ -74,6 +74,8 @@ def check_annotations(table: pd.DataFrame, name: str) -> None:
     unknown = table["kind"][~table["kind"].isin(KINDS)]
     if len(unknown):
         raise LabelError(f"the kind {unknown.iloc[0]!r}", f"one of {', '.join(KINDS)}", where)
+    if pd.api.types.is_numeric_dtype(table["film"]):  # they would belong to no film
+        raise LabelError("numbers for ids of films", "text, as in the table of films", where)
 
 
 def boxes_on(shapes: pd.DataFrame, film: Size) -> dict[str, tuple[Box, ...]]:

@@ -40,9 +40,7 @@ POLICIES: Mapping[str, float] = {"ignore": np.nan, "zero": 0.0, "one": 1.0, "sof
 """What becomes of a finding that a report mentions with doubt."""
 
 VERSION = 2
-
 AGAIN = "Build it again."
-
 TABLES = ("films.parquet", "annotations.parquet")
 
 
@@ -59,8 +57,7 @@ class Manifest:
             ``study``, ``view`` ("PA", "AP", "LATERAL" or ""), ``sex`` ("F", "M" or ""), ``age`` in years,
             ``device``, ``split`` ("train", "validation", "test" or ""), ``sha256``, ``height`` and ``width``
             (after a check; NaN before), ``bits`` and ``inverted`` where the files do not tell (``read``),
-            ``finding:NAME`` (1, 0, -1 uncertain, NaN unknown) and
-            ``score:NAME``.
+            ``finding:NAME`` (1, 0, -1 uncertain, NaN unknown) and ``score:NAME``.
         annotations: Columns of ``plainfilm.datasets.annotations.COLUMNS``.
         uncertain: What -1 becomes, by finding; "ignore" (NaN) where nothing is said.
 

@@ -70,6 +70,7 @@ class FilmStore:
         labels: float32 ``(N, K)``; 1, 0 or NaN.
         targets: The K findings.
         patients: N patient ids.
+        keys: N texts that change with the films and their lungs (``Studies.film_keys``).
     """
 
     places: np.ndarray
@@ -77,6 +78,7 @@ class FilmStore:
     labels: np.ndarray
     targets: tuple[str, ...]
     patients: tuple[str, ...]
+    keys: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.places)
@@ -138,6 +140,7 @@ def store_of(
         studies.labels(targets),
         tuple(targets),
         tuple(studies.patients),
+        tuple(keys),
     )
 
 

@@ -117,7 +117,7 @@ def by_subgroup(
             estimates.append((row, draws, counting_patients(statistic, inside, patients)))
         table += [row for row, _, _ in estimates[:1]]
         table += [_compared(other, estimates[0]) for other in estimates[1:]]
-    return _corrected(table)
+    return corrected(table)
 
 
 def attributes_of(films: pd.DataFrame, edges: Sequence[float] = AGE_EDGES) -> dict[str, np.ndarray]:
@@ -177,7 +177,7 @@ def _compared(one: Estimate, other: Estimate) -> Subgroup:
     return replace(group, difference=interval, p_value=p_value)
 
 
-def _corrected(table: list[Subgroup]) -> list[Subgroup]:
-    """With Holm's p-values over all comparisons."""
+def corrected(table: Sequence[Subgroup]) -> list[Subgroup]:
+    """The same rows with Holm's p-values over all their comparisons; of several tables, given together."""
     p_values = holm({str(k): row.p_value for k, row in enumerate(table)})
     return [replace(row, p_holm=p_values[str(k)]) for k, row in enumerate(table)]

@@ -33,7 +33,8 @@ class CalibrationReport:
         area: AUROC of the logits with its interval over patients; calibration cannot raise it.
         error_before: Expected calibration error of the plain sigmoid.
         error_after: The same of probabilities by cross-validation; NaN where the target was refused.
-        point: Sensitivity and specificity at the operating point, of the same probabilities; or None.
+        point: Sensitivity and specificity at the operating point, of the same probabilities; or None. All
+            films chose the point, so with few of a class both are a little too high.
     """
 
     target: str

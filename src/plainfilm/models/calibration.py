@@ -45,7 +45,7 @@ class Calibration:
     Attributes:
         curves: Target to its curve.
         refused: Target to the reason why it has none; its probability stays the sigmoid of its logit.
-        operating_points: Target to the calibrated probability above which it is called present, or None.
+        operating_points: Target to the calibrated probability from which on it is called present, or None.
         facts: JSON values about model and data.
     """
 

@@ -39,7 +39,7 @@ class Classifier:
         output: Whether the network returns logits or, already, probabilities; or a "value" in a unit of
             its own, such as a severity score, which ``logits``, ``probabilities`` and ``predict`` pass on.
         card: Where the network came from: recipe, data, metrics and the like.
-        operating_points: Finding name to the probability above which it is called present, or None.
+        operating_points: Finding name to the probability from which on it is called present, or None.
 
     Raises:
         ModelError: without targets, with a target named twice, with an unknown ``output``, or
@@ -234,7 +234,7 @@ def wrap(
         fit: How a film is brought to a square (``InputSpec``).
         output: "probability" for networks that end in a sigmoid or a calibration, as
             torchxrayvision's with weights do.
-        operating_points: Finding name to the probability above which it is called present.
+        operating_points: Finding name to the probability from which on it is called present.
 
     Raises:
         ModelError: if the arguments contradict each other.

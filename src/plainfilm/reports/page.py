@@ -110,7 +110,7 @@ class Report:
         provenance: Label to value, printed at the end of the page.
         cases: The films to show, at most ``MOST_FILMS`` of them.
         films: How many films there were.
-        operating_points: Finding to the probability above which it is called present.
+        operating_points: Finding to the probability from which on it is called present.
         areas: Finding to AUROC.
         scores: Of every map that could be scored.
         maps: How many maps were made, and how many of them are flat.

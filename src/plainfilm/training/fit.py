@@ -97,7 +97,7 @@ def facts_of(recipe: Recipe, parts: Parts) -> dict[str, Any]:
 def _code() -> str:
     """A hash of the code that a run's numbers come from."""
     found, package = hashlib.sha256(), Path(plainfilm.__file__).parent
-    for folder in ("training", "losses", "models"):
+    for folder in ("training", "losses", "metrics", "models"):
         for path in sorted((package / folder).glob("*.py")):
             found.update(path.read_bytes())
     return found.hexdigest()[:16]

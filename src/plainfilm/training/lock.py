@@ -20,7 +20,7 @@ def run_lock(run: Path) -> Iterator[None]:
     """Holds a run folder, which is made where it is missing.
 
     The kernel lets go of the lock when its owner dies, so what a killed process of this machine
-    leaves is taken over. Of another machine that cannot be known.
+    leaves is taken over. Of another machine that cannot be known, and on Windows nothing is locked.
 
     Raises:
         ResourceError: where another process holds the folder, or one of another machine left its lock.

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from plainfilm.datasets.columns import SCORE, SPLITS
-from plainfilm.datasets.manifest import Manifest
+from plainfilm.datasets.manifest import POLICIES, Manifest
 from plainfilm.datasets.phantom import Phantom, Shortcut
 from plainfilm.datasets.readers.table import Label, read_table
 from plainfilm.datasets.splits import split_by_patient
@@ -119,7 +119,7 @@ def parts_of(recipe: Recipe, cache: Path, progress: Progress) -> Parts:
     if not all(map(len, parts)):
         got, advice = f"{len(manifest)} films", "Change the shares."
         raise LabelError(got, "enough for three parts", manifest.name, advice)
-    return replace(parts, fingerprint=_fingerprint([manifest], parts, cache))
+    return replace(parts, fingerprint=_fingerprint(parts))
 
 
 def _phantom_parts(recipe: Recipe, data: PhantomRecipe, cache: Path, progress: Progress) -> Parts:
@@ -142,7 +142,7 @@ def _phantom_parts(recipe: Recipe, data: PhantomRecipe, cache: Path, progress: P
         for name, phantom in plan.items()
     )
     parts = Parts(train, validation, test, targets, "")
-    return replace(parts, fingerprint=_fingerprint(list(plan.values()), parts, cache))
+    return replace(parts, fingerprint=_fingerprint(parts))
 
 
 def _store(studies: Studies, name: str, size: int, cache: Path, progress: Progress) -> FilmStore:
@@ -177,7 +177,11 @@ def _truth(
         scores = manifest.films[SCORE + data.score].to_numpy(np.float32)[:, None]
         return (data.score,), scores / np.float32(recipe.greatest_score)
     targets = tuple(data.labels) if isinstance(data, TableRecipe) else data.findings or manifest.findings
-    return targets, manifest.labels(targets)
+    truth = manifest.labels(targets)
+    if (truth == POLICIES["soft"]).any():  # told now, not after hours of decoding
+        found, advice = "the policy 'soft' for doubts", "Set data.uncertain in the recipe."
+        raise LabelError(found, "ignore, zero or one for training", manifest.name, advice)
+    return targets, truth
 
 
 def _split(manifest: Manifest, data: TableRecipe | ManifestRecipe) -> list[np.ndarray]:
@@ -191,10 +195,11 @@ def _split(manifest: Manifest, data: TableRecipe | ManifestRecipe) -> list[np.nd
     return [np.flatnonzero(split == part) for part in SPLITS]
 
 
-def _fingerprint(sources: Sequence[Studies], parts: Iterable[Part], cache: Path) -> str:
+def _fingerprint(parts: Iterable[Part]) -> str:
+    parts = list(parts)
     found = hashlib.blake2b(digest_size=16)
-    for studies in sources:
-        found.update("\n".join(studies.film_keys(cache)).encode())
+    for store in dict.fromkeys(part.store for part in parts):
+        found.update("\n".join(store.keys).encode())
     for part in parts:
         found.update(part.rows.tobytes())
         found.update(b"" if part.truth is None else part.truth.tobytes())

@@ -67,7 +67,7 @@ class TableRecipe(_Strict):
 
 
 Policy = Literal["ignore", "zero", "one"]
-"""What becomes of a finding that a report mentions with doubt."""
+"""What becomes of a finding that a report mentions with doubt; "soft" is none, for labels are 1 or 0."""
 
 
 class ManifestRecipe(_Strict):

@@ -233,3 +233,9 @@ def test_a_film_too_small_to_enlarge_is_refused_with_the_least_size():
     with pytest.raises(InputError, match=r"7 x 9 pixels, expected at least 8 on each side"):
         model.predict(np.zeros((9, 7), np.float32))
     assert model.predict(np.zeros((8, 8), np.float32))
+
+
+def test_a_network_of_another_number_of_channels_is_named():
+    network = nn.Sequential(nn.Conv2d(3, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    with pytest.raises(ModelError, match=r"3 channels.*channels=3"):
+        wrap(network, ["A", "B"], size=16, channels=1).predict(np.zeros((16, 16), np.float32))

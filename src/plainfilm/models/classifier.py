@@ -175,8 +175,12 @@ class Classifier:
 
     def _run(self, images: Tensor) -> Tensor:
         self.spec.check(images)
-        with evaluating(self.network):
-            values = _forward(self.network, images.to(self.device))
+        try:
+            with evaluating(self.network):
+                values = _forward(self.network, images.to(self.device))
+        except RuntimeError:
+            self.spec.check_stem(self.network)
+            raise
         return self._checked_output(values, len(images))
 
     def _checked_output(self, values: object, count: int) -> Tensor:

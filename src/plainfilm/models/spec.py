@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from plainfilm.errors import ModelError, NumericError
 from plainfilm.radiograph import FITS, Placement
@@ -105,6 +105,20 @@ class InputSpec:
                 f"images from {smallest:.4g} to {largest:.4g}",
                 f"the range [{low.min():.4g}, {high.max():.4g}]", "network input",
                 "Use Classifier.prepare(film), which scales to the range of the network.",
+            )  # fmt: skip
+
+    def check_stem(self, network: nn.Module) -> None:
+        """Refuses a network whose first convolution takes another number of channels.
+
+        Raises:
+            ModelError: naming both numbers.
+        """
+        stem = next((each for each in network.modules() if isinstance(each, nn.Conv2d)), None)
+        if stem is not None and stem.in_channels != self.channels:
+            raise ModelError(
+                f"a network whose first convolution takes {stem.in_channels} channels",
+                f"{self.channels}, as the input is described", type(network).__name__,
+                f"Describe it with channels={stem.in_channels}.",
             )  # fmt: skip
 
     def _check_shape(self, images: Tensor) -> None:

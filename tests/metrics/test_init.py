@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,12 @@ import plainfilm.metrics
 def test_every_public_name_is_there():
     for name in plainfilm.metrics.__all__:
         assert getattr(plainfilm.metrics, name) is not None
+
+
+def test_no_file_bears_the_name_of_what_it_holds():
+    """Or the module would stand in the function's place as soon as anyone imports it."""
+    files = {path.stem for path in Path(plainfilm.metrics.__file__).parent.glob("*.py")}
+    assert not files & set(plainfilm.metrics.__all__)
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error():

@@ -4,9 +4,18 @@ import numpy as np
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
+from torchvision.transforms import GaussianBlur
 
 from plainfilm.errors import InputError
-from plainfilm.metrics.removal import KERNEL, SIDE, SIGMA, blurred, removal_drop
+from plainfilm.metrics.removal import (
+    KERNEL,
+    SIDE,
+    SIGMA,
+    blurred,
+    counterfactual_recovery,
+    gaussian_blur,
+    removal_drop,
+)
 
 
 @pytest.fixture
@@ -32,6 +41,23 @@ def test_the_blur_is_a_gaussian_cut_at_its_kernel(images):
         images[0, 0].double().numpy(), sigma, mode="mirror", truncate=(reach + 0.01) / sigma
     )
     np.testing.assert_allclose(blurred(images)[0, 0].numpy(), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("kernel", "sigma"), [(19, 10.0), (9, 5.0), (5, 0.7), (1, 3.0)])
+def test_the_blur_is_that_of_torchvision(images, kernel, sigma):
+    expected = GaussianBlur(kernel, sigma)(images)
+    torch.testing.assert_close(gaussian_blur(images, kernel, sigma), expected, atol=1e-6, rtol=0)
+
+
+def test_at_the_size_of_the_paper_both_ways_of_blurring_are_one():
+    images = torch.rand(1, 3, 224, 224, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(blurred(images), gaussian_blur(images, 19, 10.0))
+
+
+@pytest.mark.parametrize(("kernel", "sigma"), [(18, 10.0), (113, 10.0), (19, 0.0), (-1, 1.0)])
+def test_a_blur_that_means_nothing_is_refused(images, kernel, sigma):
+    with pytest.raises(InputError, match="odd kernel"):
+        gaussian_blur(images, kernel, sigma)
 
 
 def test_blur_keeps_a_constant_film(images):
@@ -80,3 +106,31 @@ def test_a_map_of_zeros_fills_its_share_in_index_order(images):
 def test_what_means_nothing_is_refused(images, share, maps):
     with pytest.raises(InputError, match="removal_drop"):
         removal_drop(corner, images, np.ones((maps, 7, 7)), share=share)
+
+
+def test_the_cause_recovers_all_and_elsewhere_nothing(images):
+    without = images.clone()
+    without[:, :, 4:12, 4:20] = 0.5
+    cause = np.zeros((3, 56, 56))
+    cause[:, 4:12, 4:20] = 1
+    half = cause.copy()
+    half[:, 4:12, 12:20] = 0
+    found = [
+        counterfactual_recovery(corner, images, without, maps, [128] * 3) for maps in (cause, half, -cause)
+    ]
+    np.testing.assert_allclose(found[0], 1, atol=1e-6)
+    assert ((found[1] > 0.2) & (found[1] < 0.9)).all()
+    np.testing.assert_array_equal(found[2], 0)
+
+
+def test_a_score_that_does_not_fall_without_the_finding_leaves_nothing_to_recover(images):
+    maps = np.ones((3, 56, 56))
+    assert np.isnan(counterfactual_recovery(corner, images, images, maps, [10] * 3)).all()
+    risen = counterfactual_recovery(corner, images, 2 * images, maps, [10] * 3)
+    assert np.isnan(risen).all()
+
+
+@pytest.mark.parametrize("areas", [[10, 10], [10, 10, 0]])
+def test_areas_that_mean_nothing_are_refused(images, areas):
+    with pytest.raises(InputError, match="counterfactual_recovery"):
+        counterfactual_recovery(corner, images, images, np.ones((3, 7, 7)), areas)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from plainfilm.lazy import loads_on_first_use
+from plainfilm.metrics.agreement import kendall_tau, rank_agreement
 from plainfilm.metrics.baselines import centre_prior, expected_random_iou, random_map
 from plainfilm.metrics.bootstrap import bootstrap_interval, interval_from, resampled
 from plainfilm.metrics.classification import (
@@ -54,8 +55,12 @@ if TYPE_CHECKING:
         MassInside,
         RankInside,
     )
+    from plainfilm.metrics.imputation import road
+    from plainfilm.metrics.insertion import insertion_deletion
     from plainfilm.metrics.measures import MEASURES, Measure, of_kind
     from plainfilm.metrics.multilabel import MultilabelAUROC, MultilabelAveragePrecision
+    from plainfilm.metrics.removal import counterfactual_recovery, removal_drop
+    from plainfilm.metrics.sensitivity import sensitivity_n
 
 __all__ = [
     "MEASURES",
@@ -84,6 +89,7 @@ __all__ = [
     "by_subgroup",
     "centre_prior",
     "count_stratum",
+    "counterfactual_recovery",
     "delong_test",
     "delong_variance",
     "dice",
@@ -92,9 +98,11 @@ __all__ = [
     "film_iou",
     "hit",
     "holm",
+    "insertion_deletion",
     "interval_from",
     "iou",
     "is_flat",
+    "kendall_tau",
     "lesions",
     "mass_inside",
     "mean",
@@ -110,11 +118,15 @@ __all__ = [
     "point_by",
     "proportion_interval",
     "random_map",
+    "rank_agreement",
     "rank_inside",
     "relative_area",
     "reliability",
+    "removal_drop",
     "resampled",
+    "road",
     "sensitivity_at_specificity",
+    "sensitivity_n",
     "size_stratum",
     "specificity_at_sensitivity",
     "tuned_threshold",
@@ -123,8 +135,12 @@ __all__ = [
 
 LATE = {
     "accumulators": ("HitRate", "LocalisationDice", "LocalisationIoU", "MassInside", "RankInside"),
+    "imputation": ("road",),
+    "insertion": ("insertion_deletion",),
     "measures": ("MEASURES", "Measure", "of_kind"),
     "multilabel": ("MultilabelAUROC", "MultilabelAveragePrecision"),
+    "removal": ("counterfactual_recovery", "removal_drop"),
+    "sensitivity": ("sensitivity_n",),
 }
 
 __getattr__ = loads_on_first_use(__name__, {name: home for home, names in LATE.items() for name in names})

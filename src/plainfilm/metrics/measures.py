@@ -16,6 +16,8 @@ from typing import Any, Literal, get_args
 
 from plainfilm.errors import InputError
 from plainfilm.metrics.classification import auroc
+from plainfilm.metrics.imputation import road
+from plainfilm.metrics.insertion import insertion_deletion
 from plainfilm.metrics.labels import NO_POSITIVE, NO_TRUTH, ONE_CLASS
 from plainfilm.metrics.localisation import (
     EMPTY_POLICY,
@@ -30,7 +32,8 @@ from plainfilm.metrics.localisation import (
 )
 from plainfilm.metrics.precision import average_precision
 from plainfilm.metrics.probability import brier_score, expected_calibration_error
-from plainfilm.metrics.removal import removal_drop
+from plainfilm.metrics.removal import counterfactual_recovery, removal_drop
+from plainfilm.metrics.sensitivity import sensitivity_n
 
 Kind = Literal["performance", "plausibility", "fidelity"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -42,12 +45,13 @@ class Measure:
 
     Attributes:
         function: Of ``(prediction, truth)`` for performance, of one film's ``(map, mask)`` for plausibility,
-            of ``(score, images, maps)`` for fidelity.
+            of ``(score, images, maps)`` or one film's ``(score, image, map)`` for fidelity.
         kind: Its heading.
         title: What a reader calls it.
         unit: Of its values; "" for a share.
         empty: What becomes of films or targets where it is undefined.
         higher_is_better: Which way is good.
+        part: The attribute of the function's result that is measured; "" for the result itself.
     """
 
     function: Callable[..., Any]
@@ -56,9 +60,12 @@ class Measure:
     unit: str = ""
     empty: str = EMPTY_POLICY
     higher_is_better: bool = True
+    part: str = ""
 
 
 ALWAYS = "defined for every film: none is undefined"
+NO_SPREAD = "where sums or scores do not vary the correlation counts as 0, and is counted"
+NO_FALL = "a film whose score does not fall without the finding is undefined: left out and counted"
 
 MEASURES: Mapping[str, Measure] = {
     "auroc": Measure(auroc, "performance", "AUROC", empty=ONE_CLASS),
@@ -76,8 +83,19 @@ MEASURES: Mapping[str, Measure] = {
     "mass_inside": Measure(mass_inside, "plausibility", "Relevance mass inside"),
     "rank_inside": Measure(rank_inside, "plausibility", "Relevance rank inside"),
     "removal_drop": Measure(removal_drop, "fidelity", "Fall of the score by removal", "logit", ALWAYS),
+    "insertion_auc": Measure(
+        insertion_deletion, "fidelity", "Insertion AUC", "", ALWAYS, part="insertion_auc"
+    ),
+    "deletion_auc": Measure(
+        insertion_deletion, "fidelity", "Deletion AUC", "", ALWAYS, False, part="deletion_auc"
+    ),
+    "sensitivity_n": Measure(sensitivity_n, "fidelity", "Sensitivity-N", "", NO_SPREAD, part="correlations"),
+    "road": Measure(road, "fidelity", "ROAD: least less most relevant first", "", ALWAYS, part="gap"),
+    "counterfactual_recovery": Measure(
+        counterfactual_recovery, "fidelity", "Recovery by the film without the finding", "", NO_FALL
+    ),
 }
-"""Name to measure, by the name of its function."""
+"""Name to measure, by the name of its function or of the part that is measured."""
 
 
 def of_kind(kind: Kind) -> dict[str, Measure]:

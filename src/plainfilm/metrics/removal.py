@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -10,15 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from plainfilm.errors import InputError
-from plainfilm.radiograph import Placement
+from plainfilm.metrics.scoring import Score, drawn, places
 
 KERNEL, SIGMA, SIDE = 19, 10.0, 224
 """The blur of the IBA paper (Khakzar et al. 2021), in pixels of an input of this side."""
 
 
-def removal_drop(
-    score: Callable[[Tensor], Tensor], images: Tensor, maps: np.ndarray, share: float = 0.1
-) -> np.ndarray:
+def removal_drop(score: Score, images: Tensor, maps: np.ndarray, share: float = 0.1) -> np.ndarray:
     """How far a score falls when the highest part of each map is blurred away.
 
     A map that marks what the model uses takes the score down. A blurred film lies near the
@@ -50,7 +48,7 @@ def removal_drop(
 
 
 def counterfactual_recovery(
-    score: Callable[[Tensor], Tensor],
+    score: Score,
     images: Tensor,
     counterfactuals: Tensor,
     maps: np.ndarray,
@@ -61,7 +59,8 @@ def counterfactual_recovery(
     Nothing is blurred or blackened: what is put in place is the patient's own lung, so that the film stays
     among those that the model knows. Such pairs exist where findings are rendered or planted
     (``Phantom.study``, ``plainfilm.datasets.planting``). As many pixels are exchanged as the finding has:
-    a map of the cause recovers about 1, a map of elsewhere about 0.
+    a map of the cause recovers about 1, a map of elsewhere about 0. Where the model uses the finding at all,
+    this comes near to asking for overlap with it, so it stands beside other measures, not above them.
 
     Args:
         score: Maps images ``(B, C, H, W)`` to scores ``(B,)``, logits for instance.
@@ -126,22 +125,8 @@ def gaussian_blur(images: Tensor, kernel: int, sigma: float) -> Tensor:
     return F.conv2d(across, weights.transpose(2, 3), groups=images.shape[1])
 
 
-def drawn(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A map ``(h, w)`` on the input's grid, by bilinear interpolation where it is coarser."""
-    grid = values.shape[0], values.shape[1]
-    return values if grid == size else Placement.resize(size, grid).restore(values)
-
-
 def _exchanged(images: Tensor, others: Tensor, where: Sequence[np.ndarray]) -> Tensor:
     return torch.where(torch.from_numpy(np.stack(where))[:, None].to(images.device), others, images)
-
-
-def places(values: np.ndarray) -> np.ndarray:
-    """The place of each pixel of a map ``(H, W)`` in its order: 0 for the highest, ties in index order."""
-    order = np.argsort(-values, axis=None, kind="stable")
-    place = np.empty(order.size, np.int64)
-    place[order] = np.arange(order.size)
-    return place.reshape(values.shape)
 
 
 def _highest(values: np.ndarray, size: tuple[int, int], pixels: int) -> np.ndarray:

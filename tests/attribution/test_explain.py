@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from plainfilm.attribution import Status, explain_films
+from plainfilm.attribution import FeatureStatistics, Status, explain_films
 from plainfilm.attribution.explain import explain, explain_targets
 from plainfilm.attribution.registry import method_class, names
 from plainfilm.errors import ModelError
@@ -18,13 +18,21 @@ def model(small):
     return wrap(small, ("Mass", "Nodule", "Effusion"), 16)
 
 
+@pytest.fixture
+def settings(method, small):
+    """What a method cannot do without on this network."""
+    statistics = FeatureStatistics.estimate(small, ["norm", "second"], torch.rand(9, 1, 16, 16))
+    layers = {"layers": ["norm", "second"]} if method == "multilayer-iba" else {"layer": "second"}
+    return {"statistics": statistics, **layers} if method.endswith("iba") else {}
+
+
 def film(seed: int, height: int = 40, width: int = 30) -> Radiograph:
     return Radiograph(np.random.default_rng(seed).random((height, width), dtype=np.float32), f"film-{seed}")
 
 
 @pytest.mark.parametrize("method", names())
-def test_every_registered_method_explains(method, model):
-    one = explain(model, film(0), "Nodule", method=method)
+def test_every_registered_method_explains(method, model, settings):
+    one = explain(model, film(0), "Nodule", method=method, **settings)
     assert one.status is Status.OK
     assert one.unit
     assert one.method == method
@@ -44,10 +52,10 @@ def test_films_in_one_call_equal_films_one_by_one(model):
 
 
 @pytest.mark.parametrize("method", names())
-def test_findings_of_one_film_in_one_call_equal_one_by_one(method, model):
-    several = explain_targets(model, film(5), ["Effusion", 0], method)
+def test_findings_of_one_film_in_one_call_equal_one_by_one(method, model, settings):
+    several = explain_targets(model, film(5), ["Effusion", 0], method, **settings)
     for each, target in zip(several, ["Effusion", "Mass"], strict=True):
-        alone = explain(model, film(5), target, method)
+        alone = explain(model, film(5), target, method, **settings)
         assert each.target == target
         assert each.probability == pytest.approx(alone.probability)
         np.testing.assert_allclose(each.map, alone.map, rtol=1e-4, atol=1e-7)
@@ -89,6 +97,19 @@ class Scaled(torch.nn.Module):
         return scores * self.by
 
 
+def test_statistics_come_from_the_card_or_from_the_call_or_are_asked_for(small, tmp_path):
+    FeatureStatistics.estimate(small, ["second"], torch.rand(9, 1, 16, 16)).save(tmp_path / "card.json")
+    FeatureStatistics.estimate(small, ["second"], torch.rand(8, 1, 16, 16)).save(tmp_path / "call.json")
+    targets, spec = ("Mass", "Nodule", "Effusion"), InputSpec(16)
+    told = Classifier(small, targets, spec, card={"statistics": str(tmp_path / "card.json")})
+    one = explain(told, film(0), "Mass", "iba", layer="second")
+    assert "9 films" in one.settings["statistics"]
+    other = explain(told, film(0), "Mass", "iba", layer="second", statistics=str(tmp_path / "call.json"))
+    assert "8 films" in other.settings["statistics"]
+    with pytest.raises(ModelError, match=r"no statistics.*FeatureStatistics\.estimate"):
+        explain(Classifier(small, targets, spec), film(0), "Mass", "iba", layer="second")
+
+
 def test_the_layer_is_looked_for_once_for_all_films(model):
     calls = []
     model.network.register_forward_hook(lambda *call: calls.append(1))
@@ -128,9 +149,9 @@ def test_a_map_lies_where_the_model_looked(small):
 
 
 @pytest.mark.parametrize("method", names())
-def test_a_constant_film_has_a_flat_map(method, model):
+def test_a_constant_film_has_a_flat_map(method, model, settings):
     constant = Radiograph(np.full((20, 20), 0.5, np.float32))
-    one = explain(model, constant, "Mass", method=method)
+    one = explain(model, constant, "Mass", method=method, **settings)
     assert one.status is Status.FLAT
     assert not one.map.any()
 

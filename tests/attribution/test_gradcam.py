@@ -150,3 +150,21 @@ def test_the_layer_that_was_found_is_recorded(small):
     assert method.settings()["layer"] is None
     method.attribute(torch.rand(1, 1, 16, 16), 0)
     assert method.settings()["layer"] == "second"
+
+
+def test_a_network_that_flattens_with_view_is_explained():
+    class Viewing(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Conv2d(1, 3, 3, padding=1), nn.Conv2d(3, 4, 3, padding=1)
+            self.head = nn.Linear(4 * 8 * 8, 2)
+
+        def forward(self, images):
+            features = self.second(self.first(images).relu())
+            return self.head(features.view(features.size(0), -1))
+
+    network, image = Viewing(), torch.rand(1, 1, 8, 8)
+    features = network.second(network.first(image).relu())
+    weights = network.head.weight[1].reshape(4, 8, 8).mean((1, 2))
+    expected = (weights[:, None, None] * features[0]).sum(0)
+    torch.testing.assert_close(GradCAM(network).attribute(image, 1)[0, 0], expected.detach())

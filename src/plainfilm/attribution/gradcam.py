@@ -93,8 +93,7 @@ class GradCAM(Method):
         handle = layer.register_forward_hook(start_graph_here)
         try:
             # Parameters ask for no gradient inside the probe, so no graph exists before the layer.
-            # Channels last is the order in which convolutions run fastest.
-            scores = self.network(images.clone(memory_format=torch.channels_last))
+            scores = _forward(self.network, images, leaves)
         finally:
             handle.remove()
         if not leaves:
@@ -109,3 +108,13 @@ class GradCAM(Method):
             return torch.zeros_like(features[:, :1])
         features = features.detach()
         return (self.weights(features, gradient) * features).sum(1, keepdim=True)
+
+
+def _forward(network: nn.Module, images: Tensor, leaves: list[Tensor]) -> Any:
+    """The scores, with the images in the order in which convolutions run fastest where the network allows."""
+    try:
+        return network(images.clone(memory_format=torch.channels_last))
+    except RuntimeError:
+        # A network that flattens with .view() takes the plain order alone; another error comes again.
+        leaves.clear()
+        return network(images.clone())

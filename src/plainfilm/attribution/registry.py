@@ -25,6 +25,9 @@ OURS = {
     "smoothgrad": "plainfilm.attribution.smoothgrad:SmoothGrad",
     "expected-gradients": "plainfilm.attribution.expected_gradients:ExpectedGradients",
     "occlusion": "plainfilm.attribution.occlusion:Occlusion",
+    "iba": "plainfilm.attribution.bottleneck:Bottleneck",
+    "inverse-iba": "plainfilm.attribution.bottleneck:InverseBottleneck",
+    "multilayer-iba": "plainfilm.attribution.multilayer_bottleneck:MultiLayerBottleneck",
 }
 """Name to home; a method is imported when it is asked for, since some bring heavy libraries."""
 

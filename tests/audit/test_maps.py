@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -45,10 +46,14 @@ def test_methods_have_maps_of_their_own_size(store: MapStore) -> None:
     assert store.read("gradient", 3).shape == (5, 4)
 
 
-@pytest.mark.parametrize(("method", "row"), [("gradient", 19), ("occlusion", 0)])
-def test_a_map_that_is_not_there_is_an_error(store: MapStore, method: str, row: int) -> None:
-    with pytest.raises(ArtifactError, match=f"no map {row} of {method}"):
-        store.read(method, row)
+def test_maps_that_are_not_there_are_missing_and_not_damaged(store: MapStore) -> None:
+    with pytest.raises(ArtifactError, match=r"missing maps of occlusion.*blocks/scores-\*"):
+        store.read("occlusion", 0)
+
+
+def test_a_row_beyond_the_last_is_an_error(store: MapStore) -> None:
+    with pytest.raises(ArtifactError, match="map 19 of gradient"):
+        store.read("gradient", 19)
 
 
 def test_a_map_that_was_never_written_is_an_error(tmp_path: Path, maps: np.ndarray) -> None:
@@ -62,20 +67,33 @@ def test_a_map_that_was_never_written_is_an_error(tmp_path: Path, maps: np.ndarr
 def test_maps_of_another_size_or_number_are_refused(
     store: MapStore, rows: int, size: tuple[int, int]
 ) -> None:
-    with pytest.raises(ArtifactError, match="empty folder"):
+    with pytest.raises(ArtifactError, match="the same command makes them again"):
         MapStore(store.folder, rows).write("gradient", 0, np.zeros((BLOCK, *size)))
 
 
-def test_a_damaged_chunk_is_an_error(store: MapStore) -> None:
-    chunk = store.path("gradient") / "c" / "0" / "0" / "0"
+def test_a_damaged_chunk_is_named_with_its_block(store: MapStore) -> None:
+    chunk = store.path("gradient") / "c" / "1" / "0" / "0"
     chunk.write_bytes(chunk.read_bytes()[:40])
-    with pytest.raises(ArtifactError, match="no map 0"):
-        store.read("gradient", 0)
+    with pytest.raises(
+        ArtifactError, match=r"damaged map 17 .*Remove maps/gradient/c/1 and blocks/scores-000001"
+    ) as caught:
+        store.read("gradient", 17)
+    assert caught.value.where == str(store.path("gradient") / "c" / "1")
+    assert np.isfinite(store.read("gradient", 0)).all()
+
+
+def test_a_damaged_chunk_can_be_written_again(store: MapStore, maps: np.ndarray) -> None:
+    for block in (0, 1):
+        chunk = store.path("gradient") / "c" / str(block)
+        (chunk / "0" / "0").write_bytes(b"")
+        shutil.rmtree(chunk)
+        store.write("gradient", block, maps[block * BLOCK : (block + 1) * BLOCK])
+    np.testing.assert_array_equal([store.read("gradient", row) for row in range(len(maps))], maps)
 
 
 def test_damaged_metadata_are_an_error(store: MapStore) -> None:
     (store.path("gradient") / "zarr.json").write_text("{")
-    with pytest.raises(ArtifactError, match="no map 0"):
+    with pytest.raises(ArtifactError, match="damaged maps of gradient"):
         store.read("gradient", 0)
     with pytest.raises(ArtifactError, match="damaged metadata"):
         store.write("gradient", 0, np.zeros((BLOCK, 5, 4)))

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from plainfilm.audit.plan import Plan
+from plainfilm.datasets.phantom import Phantom
 from plainfilm.errors import InputError, LabelError, ModelError
 from plainfilm.models.classifier import Classifier, wrap
 
@@ -89,6 +90,11 @@ def test_an_identity_changes_with_weights_data_findings_and_methods(model: Class
         model.network.head.bias[0] += 1e-6
     found.append(json.dumps(plans[0].identity()))
     assert len(set(found)) == len(found)
+
+
+def test_of_phantoms_the_truth_is_exact(model: Classifier, films: Films) -> None:
+    assert Plan(model, Phantom(2, 32), METHODS).truth == "the exact masks"
+    assert Plan(model, films(4), METHODS).truth == "the annotations of the data"
 
 
 def test_weights_in_bfloat16_have_an_identity(model: Classifier, films: Films) -> None:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 
 from plainfilm.datasets.annotations import Annotation, annotation_table
 from plainfilm.datasets.manifest import Manifest
+from plainfilm.training.lock import run_lock
 
 Run = Callable[..., Any]
 Audit = Callable[..., Any]
@@ -219,3 +222,59 @@ def test_probabilities_are_calibrated_and_logits_are_not(audit: Audit, tmp_path:
         assert float(after["probability:Mass"]) == pytest.approx(1 / (1 + np.exp(1 - logit / 2)), abs=1e-4)
         assert after["probability:Nodule"] == before["probability:Nodule"]
     assert audit("--out", tmp_path / "plain", "--calibration", tmp_path / "calibration.json").code == 4
+
+
+def test_a_part_that_shares_a_patient_with_another_is_refused(
+    audit: Audit, data: Path, tmp_path: Path
+) -> None:
+    whole = Manifest.load(data)
+    films = whole.films.assign(split=["train"] * 4 + ["test"] * 2, patient=[*"abcd", "a", "e"])
+    folder = Manifest("leaks", whole.root, films, whole.annotations).save(tmp_path / "leaks")
+    outcome = audit("--data", folder, "--split", "test")
+    assert outcome.code == 3
+    assert "1 patients in more than one split" in outcome.err
+    assert audit("--data", folder).code == 0
+
+
+def test_phantoms_have_no_parts(audit: Audit) -> None:
+    assert audit("--data", "phantom:2", "--split", "test").code == 3
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_who_stops_an_audit_is_told_that_it_goes_on(
+    audit: Audit, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, code: int
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("plainfilm.audit.summary.summarise", lambda *_: signal.raise_signal(number))
+        outcome = audit()
+    assert outcome.code == code
+    assert "Stopped; the same command goes on." in outcome.err
+    assert audit().code == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="nothing is locked on Windows")
+def test_a_second_audit_in_the_folder_is_refused_while_the_first_runs(audit: Audit, tmp_path: Path) -> None:
+    with run_lock(tmp_path / "out"):
+        outcome = audit()
+    assert outcome.code == 5
+    assert "in use by process" in outcome.err
+    assert audit().code == 0
+
+
+def test_an_audit_with_damaged_maps_is_mended_as_the_message_says(audit: Audit, tmp_path: Path) -> None:
+    assert audit().code == 0
+    out = tmp_path / "out"
+    first = (out / "scores.csv").read_bytes()
+    chunk = out / "maps" / "gradient" / "c" / "0"
+    (chunk / "0" / "0").write_bytes(b"damaged")
+    outcome = audit()
+    assert outcome.code == 4
+    assert "a damaged map" in outcome.err
+    assert "Remove maps/gradient/c/0 and blocks/scores-000000.parquet" in outcome.err
+    shutil.rmtree(chunk)
+    (out / "blocks" / "scores-000000.parquet").unlink()
+    assert audit().code == 0
+    assert (out / "scores.csv").read_bytes() == first
+    shutil.rmtree(out / "maps" / "gradient")
+    assert "missing maps of gradient" in audit().err

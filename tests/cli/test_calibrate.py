@@ -64,10 +64,27 @@ def test_json_is_all_of_stdout(run, data, model, tmp_path):
     arguments = ("--model", model, "--data", data, "--out", tmp_path / "c.json", "--rule", "sensitivity=0.9")
     said = json.loads(run("calibrate", *arguments, "--json").out)
     by_name = {each["target"]: each for each in said["targets"]}
-    assert by_name["Mass"]["error_after"] < by_name["Mass"]["error_before"]
+    assert by_name["Mass"]["judged"] == by_name["Mass"]["films"] == 60
+    assert by_name["Mass"]["judged_positive"] == by_name["Mass"]["positive"]
+    assert by_name["Mass"]["unjudged"] is None
     assert by_name["Mass"]["sensitivity"] > 0.7
+    assert by_name["Hernia"]["judged"] == 0
+    assert "films with the finding, and 10 are needed" in by_name["Hernia"]["unjudged"]
+    assert by_name["Hernia"]["error_after"] is None
     assert by_name["Hernia"]["operating_point"] is None
     assert said["facts"]["rule"] == "sensitivity=0.9"
+
+
+def test_a_finding_that_a_fold_cannot_fit_is_calibrated_and_told_to_be_unjudged(run, data, model, tmp_path):
+    whole = Manifest.load(data)
+    wanted = np.flatnonzero(whole.labels(["Mass"])[:, 0] == 1)[:11].tolist()
+    rows = wanted + np.flatnonzero(whole.labels(["Mass"])[:, 0] == 0).tolist()
+    few = whole.select(np.array(rows)).save(tmp_path / "few")
+    outcome = run("calibrate", "--model", model, "--data", few, "--out", tmp_path / "c.json")
+    assert outcome.code == 0, outcome.err
+    (mass,) = (line for line in outcome.out.splitlines() if line.strip().startswith("Mass"))
+    assert "–" in mass
+    assert "Calibrated, but not judged: Mass, without one of 5 folds" in outcome.err
 
 
 def test_too_few_films_leave_no_file(run, data, model, tmp_path):

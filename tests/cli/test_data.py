@@ -73,6 +73,7 @@ def test_machines_get_the_counts(build, tmp_path):
     assert facts["findings"] == {"Mass": {"present": 7, "absent": 13, "uncertain": 0, "unknown": 0}}
     assert (facts["films"], facts["patients"], facts["on_disk"]) == (20, 10, 20)
     assert facts["splits"] == {"none": 20}
+    assert facts["options"]["id_column"] == "file"
 
 
 def test_films_that_are_not_here_are_counted_or_left_out(build, films, tmp_path):
@@ -138,6 +139,24 @@ def test_too_many_broken_films_are_refused_even_under_quarantine(build, films, r
     assert "2 of 20" in done.err
 
 
+def test_films_that_moved_are_found_under_another_root(build, films, run, tmp_path):
+    build()
+    films.rename(tmp_path / "moved")
+    done = run("data", "check", tmp_path / "made")
+    assert done.code == 3
+    assert "'release'" in done.err
+    assert "--root" in done.err
+    assert run("data", "check", tmp_path / "made", "--root", tmp_path / "moved").code == 0
+
+
+def test_a_part_that_gets_no_film_is_refused(build, run, tmp_path):
+    build()
+    done = run("data", "split", tmp_path / "made", "--out", tmp_path / "parts", "--test", "0.001")
+    assert done.code == 3
+    assert "no film for test from a share 0.001 of 10 patients" in done.err
+    assert not (tmp_path / "parts").exists()
+
+
 def test_a_leak_is_refused(build, run, tmp_path):
     rows = TABLE.splitlines()
     build(table="\n".join([rows[0], *(f"{row}{'test' if k else 'train'}" for k, row in enumerate(rows[1:]))]))
@@ -185,4 +204,7 @@ def test_annotations_of_other_films_are_told(build, run, tmp_path):
 
 def test_a_folder_that_is_no_manifest_is_refused(run, tmp_path):
     assert run("data", "check", tmp_path).code == 4
-    assert run("data", "split", tmp_path / "gone", "--out", tmp_path / "parts", "--test", "0.5").code == 4
+    done = run("data", "split", tmp_path / "gone", "--out", tmp_path / "parts", "--test", "0.5")
+    assert done.code == 4
+    assert "no manifest.json" in done.err
+    assert "Errno" not in done.err

@@ -8,6 +8,8 @@ import torch
 
 import plainfilm as pf
 from plainfilm.findings import ALL
+from plainfilm.models.calibration import Calibration
+from plainfilm.models.curves import Platt
 
 
 def test_json_is_all_of_stdout_and_agrees_with_the_library(run, films, model):
@@ -79,6 +81,27 @@ def test_films_of_one_name_in_two_folders_stay_two(run, model, tmp_path, save_fi
     save_film(tmp_path / "b" / "IM0002.png")
     said = json.loads(run("predict", tmp_path, "--model", model, "--json").out)
     assert [film["id"] for film in said["films"]] == ["a/IM0001", "b/IM0001", "b/IM0002"]
+
+
+def test_what_a_calibration_leaves_raw_is_marked(run, films, model, tmp_path):
+    calibration = Calibration({"Mass": Platt(0.5, 0.1)}).save(tmp_path / "calibration.json")
+    arguments = ("--model", model, "--calibration", calibration)
+    one = run("predict", films / "film-0.png", *arguments)
+    marked = {line.split()[0] for line in one.out.splitlines() if "not calibrated" in line}
+    assert "Nodule" in marked
+    assert "Mass" not in marked
+    assert "Not calibrated" in one.err
+    assert "?" in run("predict", films, *arguments).out
+    said = json.loads(run("predict", films, *arguments, "--json").out)
+    assert set(said["uncalibrated"]) == {*ALL} - {"Mass"}
+
+
+@pytest.mark.parametrize("slope", ["NaN", "-1"])
+def test_a_damaged_calibration_exits_with_4(run, films, model, tmp_path, slope):
+    path = tmp_path / "calibration.json"
+    line = f'{{"kind": "platt", "slope": {slope}, "intercept": 0}}'
+    path.write_text(f'{{"version": 1, "curves": {{"Mass": {line}}}}}')
+    assert run("predict", films, "--model", model, "--calibration", path).code == 4
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="Here is a CUDA device.")

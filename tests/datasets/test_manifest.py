@@ -91,8 +91,12 @@ def test_a_resize_of_what_was_drawn_is_recorded(manifest):
 
 
 def test_a_film_that_is_not_here_is_named(manifest):
-    with pytest.raises(InputError, match="gone"):
+    with pytest.raises(InputError, match=f"gone: got no such file.*{manifest.root.name}.*root= or --root"):
         manifest[2]
+    manifest.path(0).rename(manifest.root / "elsewhere.png")
+    with pytest.raises(InputError, match=rf"00123\.png: got no such file.*'{manifest.root.name}'.*--root"):
+        manifest[0]
+    (manifest.root / "elsewhere.png").rename(manifest.root / "00123.png")
     assert manifest.here().ids == ("00123", "NA")
     with pytest.raises(InputError, match="none of the films"):
         manifest.select([2]).here()

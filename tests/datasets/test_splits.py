@@ -14,6 +14,8 @@ from plainfilm.datasets.splits import check_disjoint, cross_validation, split_by
 from plainfilm.errors import LabelError
 
 SHARES = {"validation": 0.15, "test": 0.25}
+MANY = [f"patient {k}" for k in range(100)]
+"""Enough for a film in every part."""
 
 
 def manifest(patients, **columns) -> Manifest:
@@ -31,15 +33,15 @@ def places(made: Manifest) -> dict[str, set[str]]:
 @settings(deadline=None, max_examples=12)
 @given(st.lists(st.sampled_from("abcdefghij"), max_size=30), st.integers(0, 99))
 def test_all_films_of_a_patient_lie_in_one_split(patients, seed):
-    made = split_by_patient(manifest(patients), SHARES, seed)
+    made = split_by_patient(manifest([*MANY, *patients]), SHARES, seed)
     assert all(len(parts) == 1 and "" not in parts for parts in places(made).values())
 
 
 @settings(deadline=None, max_examples=12)
 @given(st.lists(st.text("abc", min_size=1), unique=True, min_size=2), st.integers(0, 9))
 def test_where_a_patient_goes_follows_from_the_patient_and_the_seed_alone(patients, seed):
-    together = places(split_by_patient(manifest(patients), SHARES, seed))
-    alone = places(split_by_patient(manifest(patients[-1:]), SHARES, seed))
+    together = places(split_by_patient(manifest([*MANY, *patients]), SHARES, seed))
+    alone = places(split_by_patient(manifest([*MANY, patients[-1]]), SHARES, seed))
     assert together[patients[-1]] == alone[patients[-1]]
 
 
@@ -72,6 +74,11 @@ def test_a_share_of_a_part_that_the_release_has_fixed_is_refused():
 def test_films_of_a_test_patient_that_the_release_places_nowhere_are_left_out():
     made = split_by_patient(manifest("aab", split=["test", "", ""]), {})
     assert made.films["split"].tolist() == ["test", "", "train"]
+
+
+def test_a_part_that_gets_no_film_is_refused():
+    with pytest.raises(LabelError, match=r"no film for test from a share 0\.01 of 3 patients"):
+        split_by_patient(manifest("abca"), {"test": 0.01})
 
 
 @pytest.mark.parametrize(
@@ -125,7 +132,7 @@ def test_films_in_no_split_and_files_without_a_hash_do_not_leak():
 
 
 def test_the_rest_of_the_manifest_is_kept():
-    before = manifest("abc", age=[1, 2, 3])
+    before = manifest(MANY, age=range(100))
     after = split_by_patient(before, SHARES)
     pd.testing.assert_frame_equal(after.films.drop(columns="split"), before.films.drop(columns="split"))
     assert replace(after, films=before.films).fingerprint() == before.fingerprint()

@@ -86,6 +86,25 @@ def test_another_file_is_no_calibration(content, tmp_path):
         Calibration.load(path)
 
 
+@pytest.mark.parametrize("content", [
+    '"curves": {"Mass": {"kind": "platt", "slope": NaN, "intercept": 0}}',
+    '"curves": {"Mass": {"kind": "platt", "slope": -1, "intercept": 0}}',
+    '"curves": {"Mass": {"kind": "isotonic", "logits": [0, 1], "probabilities": [0, 1.5]}}',
+    '"curves": {}, "operating_points": {"Mass": NaN}',
+    '"curves": {}, "operating_points": {"Mass": 2}',
+])  # fmt: skip
+def test_a_calibration_that_was_damaged_is_not_obeyed(content, tmp_path):
+    path = tmp_path / "calibration.json"
+    path.write_text(f'{{"version": 1, {content}}}')
+    with pytest.raises(ArtifactError, match=r"calibration\.json"):
+        Calibration.load(path)
+
+
+def test_a_file_that_is_not_there_is_told_as_such(tmp_path):
+    with pytest.raises(ArtifactError, match=r"gone\.json: got no such file"):
+        Calibration.load(tmp_path / "gone.json")
+
+
 def test_a_file_with_another_field_is_refused(tmp_path):
     path = Calibration({}).save(tmp_path / "calibration.json")
     path.write_text(json.dumps({**json.loads(path.read_text()), "code": "import os"}))
@@ -108,6 +127,7 @@ def test_a_calibrated_classifier_gives_the_raw_logits_of_its_network(output):
     torch.testing.assert_close(calibrated.probabilities(images)[:, 2], raw.probabilities(images)[:, 2])
     assert calibrated.operating_points == {"Mass": 0.2, "Hernia": None}
     assert "Hernia" in calibrated.card["calibration"]["refused"]
+    assert calibrated.uncalibrated == ("Hernia",)
     film = np.random.default_rng(0).random((8, 8)).astype(np.float32)
     assert calibrated.predict(film)["Mass"] != raw.predict(film)["Mass"]
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from math import inf, nan
 
 import numpy as np
 import pytest
@@ -89,11 +90,28 @@ def test_gradients_flow_through_a_curve(curve):
 
 
 @pytest.mark.parametrize(
-    ("x", "y"), [((1.0,), (0.5,)), ((2.0, 1.0), (0.1, 0.2)), ((1.0, 2.0), (0.2, 0.1)), ((1.0, 2.0), (0.1,))]
+    ("x", "y"),
+    [
+        ((1.0,), (0.5,)),
+        ((2.0, 1.0), (0.1, 0.2)),
+        ((1.0, 2.0), (0.2, 0.1)),
+        ((1.0, 2.0), (0.1,)),
+        ((1.0, nan), (0.1, 0.2)),
+        ((1.0, 2.0), (0.1, nan)),
+        ((1.0, 2.0), (-0.1, 0.2)),
+        ((1.0, 2.0), (0.1, 1.2)),
+        ((1.0, 2.0), (0.1, 0.1)),
+    ],
 )
 def test_a_record_that_does_not_rise_is_refused(x, y):
     with pytest.raises(ValueError, match="does not rise"):
         from_record({"kind": "isotonic", "logits": x, "probabilities": y})
+
+
+@pytest.mark.parametrize("line", [(nan, 0.0), (-1.0, 0.0), (0.0, 0.0), (inf, 0.0), (1.0, nan)])
+def test_a_line_that_is_not_finite_or_falls_is_refused(line):
+    with pytest.raises(ValueError, match="does not rise"):
+        from_record({"kind": "platt", "slope": line[0], "intercept": line[1]})
 
 
 @pytest.mark.parametrize("point", [0.0022, 0.3, 0.9])

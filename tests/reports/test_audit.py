@@ -134,7 +134,10 @@ def test_films_left_out_are_named_with_the_reason(write: Write, tmp_path: Path) 
 
 
 def test_outlines_are_explained_where_there_are_any(write: Write) -> None:
-    assert "marks what the expert outlined" in words(write())
+    text = words(write())
+    assert "marks the annotations of the data" in text
+    assert "expert" not in text
+    assert "the film is shown whose overlap" in text
 
 
 def test_without_outlines_there_is_no_word_of_films_or_methods_compared(write: Write) -> None:

@@ -80,7 +80,7 @@ def test_the_page_is_well_formed_and_asks_the_network_for_nothing(report):
 def test_the_page_says_what_a_reader_needs(report):
     text = " ".join(parsed(render(report)).text)
     for words in (
-        "Research use only", "film-1", "shows Mass", "Pleural Thickening", "p = 0.80", "logit per cell",
+        "Research use only", "film-1", "labelled Mass", "Pleural Thickening", "p = 0.80", "logit per cell",
         "centre prior", "random map", "plainfilm explain <films>", "0.70 to 0.97", "tiny",
     ):  # fmt: skip
         assert words in text, words

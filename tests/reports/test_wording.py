@@ -9,7 +9,7 @@ from plainfilm.metrics.baselines import CENTRE, RANDOM
 from plainfilm.metrics.intervals import Interval
 from plainfilm.reports.localisation import Score
 from plainfilm.reports.page import Report
-from plainfilm.reports.wording import interval, listed, number, remarks, scale
+from plainfilm.reports.wording import counted, interval, listed, number, remarks, scale, some
 
 
 def report(**given):
@@ -99,3 +99,13 @@ def test_warnings_of_the_reader_are_counted_once_each():
 def test_an_area_whose_interval_reaches_chance_is_a_worry(low, worried):
     found = said(report(areas={"Mass": Interval(0.7, low, 0.9, 20, 0, 5, 15)}))
     assert any("better than chance" in text for text in found) is worried
+
+
+def test_one_is_counted_without_s() -> None:
+    assert [counted(n, "film") for n in (0, 1, 2)] == ["0 films", "1 film", "2 films"]
+
+
+def test_of_many_findings_a_sentence_lists_the_first() -> None:
+    names = [f"F{k}" for k in range(60)]
+    assert some(names[:15]).endswith("F13 and F14")
+    assert some(names).endswith("F12, F13 and 46 others")

@@ -14,6 +14,9 @@ from plainfilm.io.atomic import atomic_write, check_output_folder, sweep, unwrit
 
 ADVICE = "Choose an empty folder."
 
+AGAIN = "Remove maps and blocks/scores-* from the audit's folder, and the same command makes them again."
+"""Predictions stay."""
+
 
 def open_folder(out: Path, identity: Mapping[str, Any]) -> None:
     """Makes the folder of an audit and notes its identity, or compares it with what the folder holds.

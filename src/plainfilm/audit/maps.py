@@ -8,7 +8,7 @@ import numpy as np
 import zarr
 from zarr.codecs import ZstdCodec
 
-from plainfilm.audit.folder import ADVICE
+from plainfilm.audit.folder import AGAIN
 from plainfilm.errors import ArtifactError
 from plainfilm.io.atomic import unwritable
 from plainfilm.io.filenames import safe_stem
@@ -48,19 +48,32 @@ class MapStore:
         Raises:
             ArtifactError: where there is none, or it is damaged.
         """
-        where = str(self.folder)
+        path = self.path(method)
         try:
-            found = np.asarray(zarr.open_array(self.path(method), mode="r")[row])
+            array = zarr.open_array(path, mode="r")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            state = "damaged" if path.exists() else "missing"
+            raise ArtifactError(f"{state} maps of {method}", "a finished audit", str(path), AGAIN) from error
+        try:
+            found = np.asarray(array[row])
         # A damaged chunk is a RuntimeError of its codec, an index out of bounds is zarr's own IndexError.
-        except (OSError, ValueError, KeyError, TypeError, IndexError, RuntimeError) as error:
-            raise ArtifactError(f"no map {row} of {method}", "a finished audit", where, ADVICE) from error
+        except (OSError, ValueError, IndexError, RuntimeError) as error:
+            raise self._unreadable(f"a damaged map {row} of {method}", method, row) from error
         if np.isnan(found).any():
-            raise ArtifactError(f"map {row} of {method}, never written", "a finished audit", where, ADVICE)
+            raise self._unreadable(f"map {row} of {method}, never written", method, row)
         return found
 
     def path(self, method: str) -> Path:
         """Where the maps of a method lie, whatever another package called it."""
         return self.folder / safe_stem(method)
+
+    def _unreadable(self, found: str, method: str, row: int) -> ArtifactError:
+        """Names the chunk and the block that are to be removed, and no more than these are made again."""
+        block = row // BLOCK
+        chunk = self.path(method) / "c" / str(block)
+        named = f"{chunk.relative_to(self.folder.parent).as_posix()} and blocks/scores-{block:06d}.parquet"
+        advice = f"Remove {named} from the audit's folder, and the same command makes them again."
+        return ArtifactError(found, "a finished audit", str(chunk), advice)
 
     def _array(self, path: Path, size: tuple[int, ...]) -> zarr.Array:
         # A kill may leave the folder without its metadata, which are written last.
@@ -72,8 +85,8 @@ class MapStore:
         try:
             array = zarr.open_array(path, mode="r+")
         except (ValueError, KeyError, TypeError) as error:
-            raise ArtifactError("damaged metadata", "maps of an audit", str(path), ADVICE) from error
+            raise ArtifactError("damaged metadata", "maps of an audit", str(path), AGAIN) from error
         if array.shape != (self.rows, *size):
             expected = f"{array.shape[0]} maps of {array.shape[1:]}"
-            raise ArtifactError(f"{self.rows} maps of {size}", expected, str(path), ADVICE)
+            raise ArtifactError(f"{self.rows} maps of {size}", expected, str(path), AGAIN)
         return array

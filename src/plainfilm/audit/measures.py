@@ -26,7 +26,7 @@ COARSE = (7, 7)
 
 
 PLAUSIBILITY = ("best_case_iou", "hit", "mass_inside", "rank_inside")
-"""Agreement with experts."""
+"""Agreement with the annotations."""
 
 FIDELITY = ("removal_drop",)
 """Agreement with the model."""
@@ -101,7 +101,7 @@ class Block:
 
 
 def plausibility(evidence: np.ndarray, study: Study, finding: str) -> dict[str, float]:
-    """How a map ``(H, W)`` on the film agrees with what an expert outlined, and how much lies on devices."""
+    """How a map ``(H, W)`` on the film agrees with what is outlined, and how much lies on devices."""
     region = study.region(finding)
     if region is None:
         region = np.zeros(study.radiograph.size, bool)

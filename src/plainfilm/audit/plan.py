@@ -15,6 +15,7 @@ import torch
 import plainfilm
 from plainfilm.attribution.method import Method
 from plainfilm.attribution.registry import build_method
+from plainfilm.datasets.phantom import Phantom
 from plainfilm.datasets.study import Study
 from plainfilm.errors import InputError, LabelError, ModelError
 from plainfilm.models.classifier import Classifier
@@ -109,7 +110,15 @@ class Plan:
     @cached_property
     def built(self) -> dict[str, Method]:
         """The methods on the model's network, by name."""
-        return {name: build_method(name, self.model.network, its) for name, its in self.methods.items()}
+        model = self.model
+        return {
+            name: build_method(name, model.network, its, model.card) for name, its in self.methods.items()
+        }
+
+    @property
+    def truth(self) -> str:
+        """What the maps are compared with, in words."""
+        return "the exact masks" if isinstance(self.data, Phantom) else "the annotations of the data"
 
     @property
     def pairs(self) -> list[tuple[int, str]]:

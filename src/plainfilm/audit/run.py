@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from plainfilm.audit.folder import ADVICE, open_folder, read_block, write_block
+from plainfilm.audit.folder import AGAIN, open_folder, read_block, write_block
 from plainfilm.audit.maps import BLOCK, MapStore
 from plainfilm.audit.measures import Block, outline_facts
 from plainfilm.audit.plan import Plan
@@ -168,7 +168,7 @@ def _scores(
         if set(zip(found["film"], found["finding"], strict=True)) != {
             (ids[film], name) for film, name in own
         }:
-            raise ArtifactError("other films and findings", "those of this audit", str(path), ADVICE)
+            raise ArtifactError("other films and findings", "those of this audit", str(path), AGAIN)
         yield found
         progress("Explaining", min(start + BLOCK, len(pairs)), len(pairs))
 

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from math import isnan, nan
 
 import numpy as np
 import pandas as pd
 
 from plainfilm.audit.measures import DEVICES, FIDELITY, PLAUSIBILITY
+from plainfilm.audit.performance import Performance, performance_groups, performances
 from plainfilm.audit.run import Results
 from plainfilm.metrics.baselines import BASELINES
 from plainfilm.metrics.bootstrap import bootstrap_interval
-from plainfilm.metrics.classification import auroc
 from plainfilm.metrics.intervals import Interval
 from plainfilm.metrics.paired import holm, permutation_test
-from plainfilm.metrics.precision import average_precision
-from plainfilm.metrics.probability import ReliabilityBin, expected_calibration_error, reliability
 from plainfilm.metrics.strata import SIZE_EDGES, SIZES
-from plainfilm.metrics.subgroups import Subgroup, attributes_of, by_subgroup, corrected
+from plainfilm.metrics.subgroups import Subgroup, attributes_of, by_subgroup
 from plainfilm.metrics.weighted import mean
 
 MEASURES = (*PLAUSIBILITY, *FIDELITY, DEVICES)
@@ -31,38 +28,6 @@ BY_FINDING, BY_STRATUM = ("best_case_iou", *FIDELITY), ("best_case_iou",)
 NUMBERS = ("one place", "several places")
 
 SIGNIFICANT = 0.05
-
-FEWEST_OF_A_CLASS = 10
-"""Films of the rarer class below which a finding is not split into subgroups."""
-
-BINS = 10
-
-DRAWS, DRAWS_A_FINDING = 999, 100
-"""Of truth from the probabilities, at least, and for each finding, lest a correction hide the smallest p."""
-
-
-@dataclass(frozen=True)
-class Performance:
-    """How well a finding is predicted.
-
-    Attributes:
-        finding: Its name.
-        auroc: With its interval over patients.
-        average_precision: Likewise; chance is ``prevalence``.
-        prevalence: Share of known films with the finding.
-        calibration_error: Expected calibration error, in [0, 1].
-        calibration_p: How likely probabilities that mean what they say have so large an error; corrected for
-            the number of findings.
-        bins: For the reliability diagram.
-    """
-
-    finding: str
-    auroc: Interval
-    average_precision: Interval
-    prevalence: float
-    calibration_error: float
-    calibration_p: float
-    bins: tuple[ReliabilityBin, ...]
 
 
 @dataclass(frozen=True)
@@ -138,11 +103,11 @@ def summarise(results: Results, findings: Sequence[str]) -> Summary:
     scores = results.scores
     overall = method_table(scores) if len(scores) else None
     return Summary(
-        performance=_performances(results.predictions, findings),
+        performance=performances(results.predictions, findings),
         overall=overall,
         by_finding=_tables(scores, lambda rows: rows["finding"], findings, BY_FINDING),
         strata=_tables(scores, _size, SIZES, BY_STRATUM) | _tables(scores, _number, NUMBERS, BY_STRATUM),
-        performance_groups=_performance_groups(results.predictions, findings),
+        performance_groups=performance_groups(results.predictions, findings),
         explanation_groups=_explanation_groups(scores, overall) if overall else (),
     )
 
@@ -212,68 +177,6 @@ def _size(scores: pd.DataFrame) -> pd.Series:
 def _number(scores: pd.DataFrame) -> pd.Series:
     names = np.select([scores["lesions"] == 1, scores["lesions"] > 1], NUMBERS, "")
     return pd.Series(names, scores.index)
-
-
-def _performances(predictions: pd.DataFrame, findings: Sequence[str]) -> tuple[Performance, ...]:
-    draws = max(DRAWS, DRAWS_A_FINDING * len(findings))
-    p_values = holm({name: _p_of_calibrated(*_columns(predictions, name), draws) for name in findings})
-    return tuple(_performance(predictions, name, p_values[name]) for name in findings)
-
-
-def _p_of_calibrated(chances: np.ndarray, truth: np.ndarray, draws: int) -> float:
-    """The share of truths, drawn from the probabilities themselves, whose calibration error is as large.
-
-    The error is far from 0 for few films, however good the probabilities (Broecker & Smith 2007). Films are
-    drawn apart from each other: where patients have several that are alike, p is too small.
-    """
-    known = ~np.isnan(truth)
-    if not known.any():
-        return nan
-    chances, truth = chances[known], truth[known]
-    bins = np.searchsorted(np.linspace(0, 1, BINS + 1)[1:-1], chances)
-    rng = np.random.default_rng(0)
-
-    def error(drawn: np.ndarray) -> float:
-        return float(np.abs(np.bincount(bins, drawn - chances, BINS)).sum())
-
-    least = error(truth) * (1 - 1e-9)
-    extreme = sum(error(rng.random(len(chances)) < chances) >= least for _ in range(draws))
-    return (extreme + 1) / (draws + 1)
-
-
-def _performance(predictions: pd.DataFrame, finding: str, calibration_p: float) -> Performance:
-    chances, truth = _columns(predictions, finding)
-    patients = predictions["patient"].to_numpy()
-    known = truth[~np.isnan(truth)]
-    return Performance(
-        finding,
-        bootstrap_interval(auroc, chances, truth, patients=patients),
-        bootstrap_interval(average_precision, chances, truth, patients=patients),
-        float(known.mean()) if known.size else nan,
-        expected_calibration_error(chances, truth, BINS),
-        calibration_p,
-        tuple(reliability(chances, truth, BINS)),
-    )
-
-
-def _performance_groups(
-    predictions: pd.DataFrame, findings: Sequence[str]
-) -> dict[str, tuple[Subgroup, ...]]:
-    """AUROC by subgroup; p-values are corrected for the comparisons of all findings together."""
-    attributes, patients = attributes_of(predictions), predictions["patient"].to_numpy()
-    tables: dict[str, list[Subgroup]] = {}
-    for finding in findings if attributes else ():
-        chances, truth = _columns(predictions, finding)
-        if min((truth == 1).sum(), (truth == 0).sum()) >= FEWEST_OF_A_CLASS:
-            tables[finding] = by_subgroup(auroc, chances, truth, patients=patients, attributes=attributes)
-    rows = iter(corrected([row for table in tables.values() for row in table]))
-    return {finding: tuple(islice(rows, len(table))) for finding, table in tables.items()}
-
-
-def _columns(predictions: pd.DataFrame, finding: str) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities and truth of a finding."""
-    chances, truth = (predictions[f"{kind}:{finding}"] for kind in ("probability", "truth"))
-    return chances.to_numpy(float), truth.to_numpy(float)
 
 
 def _explanation_groups(scores: pd.DataFrame, overall: MethodTable) -> tuple[Subgroup, ...]:

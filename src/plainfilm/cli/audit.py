@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
     from plainfilm.audit.run import Results
     from plainfilm.audit.summary import MethodTable, Summary
+    from plainfilm.datasets.manifest import Manifest
+    from plainfilm.datasets.phantom import Phantom
 
 
 def audit(
@@ -61,32 +64,56 @@ def audit(
     from plainfilm.audit.plan import Plan
     from plainfilm.audit.run import run
     from plainfilm.audit.summary import summarise
-    from plainfilm.datasets.opening import open_data
     from plainfilm.reports.audit import write_audit
     from plainfilm.reports.audit_record import audit_facts, audit_record
+    from plainfilm.training.lock import run_lock
 
     start = time.perf_counter()
     wanted = tuple(name.strip() for name in findings.split(",") if name.strip())
     plan = Plan(
         load_model(model, device, calibration),
-        open_data(data, split),
+        _open(data, split),
         with_settings(methods.split(","), settings or []),
         wanted,
     )
     open_output(out)
-    with stages() as show:
-        results = run(plan, out, show, Quarantine(on_error, max_excluded).exclude)
-        summary = summarise(results, plan.findings)
-    facts = audit_facts(plan, command_line(), time.perf_counter() - start)
-    record = audit_record(plan, results, summary) | {"provenance": facts}
-    page = write_audit(out / "index.html", plan, results, summary, facts)
-    _save(out, results, record)
+    with run_lock(out), _resumable():
+        with stages() as show:
+            results = run(plan, out, show, Quarantine(on_error, max_excluded).exclude)
+            summary = summarise(results, plan.findings)
+        facts = audit_facts(plan, command_line(), time.perf_counter() - start)
+        record = audit_record(plan, results, summary) | {"provenance": facts}
+        page = write_audit(out / "index.html", plan, results, summary, facts)
+        _save(out, results, record)
     if as_json:
         print_json(record | {"page": str(page)})
     else:
-        _show(summary, record["remarks"])
+        _show(summary, plan.truth, record["remarks"])
     say(f"Page: {page}")
     raise typer.Exit(FINISHED_WITH_EXCLUSIONS if results.excluded else 0)
+
+
+def _open(name: str, split: str) -> Manifest | Phantom:
+    """Opens the data; a part of a table only where its parts share no patient."""
+    from plainfilm.datasets.manifest import Manifest
+    from plainfilm.datasets.opening import open_data, part_of
+    from plainfilm.datasets.splits import check_disjoint
+
+    whole = open_data(name)
+    if split and isinstance(whole, Manifest):
+        check_disjoint(whole)
+        return part_of(whole, split)
+    return open_data(name, split) if split else whole
+
+
+@contextmanager
+def _resumable() -> Iterator[None]:
+    """Tells who stops the work, by Ctrl-C or SIGTERM, that nothing is lost."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        say("Stopped; the same command goes on.")
+        raise
 
 
 def _save(out: Path, results: Results, record: dict[str, Any]) -> None:
@@ -103,7 +130,7 @@ def _write_table(path: Path, table: pd.DataFrame) -> None:
     write_csv(path, list(table.columns), table.itertuples(index=False, name=None))
 
 
-def _show(summary: Summary, remarks: Sequence[dict[str, str]]) -> None:
+def _show(summary: Summary, truth: str, remarks: Sequence[dict[str, str]]) -> None:
     from plainfilm.audit.measures import FIDELITY, PLAUSIBILITY
     from plainfilm.reports.wording import interval, number
 
@@ -115,7 +142,7 @@ def _show(summary: Summary, remarks: Sequence[dict[str, str]]) -> None:
     ]  # fmt: skip
     print_table(("finding", "films", "AUROC", "average precision"), rows, "Performance (95 %)")
     if summary.overall:
-        _show_methods("Plausibility: agreement with experts", summary.overall, PLAUSIBILITY)
+        _show_methods(f"Plausibility: agreement with {truth}", summary.overall, PLAUSIBILITY)
         _show_methods("Fidelity: agreement with the model", summary.overall, FIDELITY)
     for remark in remarks:
         say(f"{ {'worry': '!', 'good': '+', 'note': '-'}[remark['kind']] } {remark['text']}")

@@ -47,6 +47,9 @@ def calibrate(
     rule: Annotated[
         str, typer.Option(help="Operating points: youden, sensitivity=0.95, specificity=0.9, ...")
     ] = "youden",
+    root: Annotated[
+        Path | None, typer.Option(help="Where the films lie now, if they moved.", show_default=False)
+    ] = None,
     split: Annotated[str, typer.Option(help="Part of the data; by default all films.")] = "",
     device: OnDevice = Device.AUTO,
     as_json: AsJson = False,
@@ -63,7 +66,7 @@ def calibrate(
 
     check_rule(rule)
     check_output_folder(out.parent)
-    whole = Manifest.load(data)
+    whole = Manifest.load(data, root)
     manifest = (part_of(whole, split) if split else whole).here()
     classifier, quarantine = load_model(model, device), Quarantine(on_error, max_excluded)
     targets = shared_targets(classifier, manifest)
@@ -75,6 +78,7 @@ def calibrate(
         raise LabelError(reasons, "a finding that can be calibrated", manifest.name, "Use more films.")
     facts = facts_of(classifier, manifest, len(seen), split=split, kind=kind.value, rule=rule)
     unknowing = [report.target for report in reports if report.knows_nothing]
+    reports = [replace(report, point=None) if report.knows_nothing else report for report in reports]
     points = {name: None if name in unknowing else p for name, p in found.operating_points.items()}
     calibration = replace(found, operating_points=points, facts=facts)
     calibration.save(out)
@@ -84,6 +88,9 @@ def calibrate(
         print_table(COLUMNS, map(_cells, reports))
     for name, reason in calibration.refused.items():
         say(f"Not calibrated: {name}, {reason}")
+    for report in reports:
+        if report.unjudged and report.target not in calibration.refused:
+            say(f"Calibrated, but not judged: {report.target}, {report.unjudged}")
     if unknowing:
         say(f"At chance, which no calibration mends, and so never called: {', '.join(unknowing)}")
     say_caution(classifier)
@@ -149,6 +156,9 @@ def as_record(calibration: Calibration, reports: Sequence[CalibrationReport]) ->
         "targets": [
             {
                 "target": report.target, "films": report.films, "positive": report.positive,
+                "judged": 0 if report.unjudged else report.films,
+                "judged_positive": 0 if report.unjudged else report.positive,
+                "unjudged": report.unjudged or None,
                 "auroc": [_finite(x) for x in (report.area.value, report.area.low, report.area.high)],
                 "error_before": _finite(report.error_before), "error_after": _finite(report.error_after),
                 "operating_point": calibration.operating_points[report.target],

@@ -28,6 +28,10 @@ Folder = Annotated[
 ]
 Out = Annotated[Path, typer.Option(help="A new folder for the table.", show_default=False)]
 
+Root = Annotated[
+    Path | None, typer.Option(help="Where the films lie now, if they moved.", show_default=False)
+]
+
 data = typer.Typer(
     help="Build, check and split the table of a data set.",
     no_args_is_help=True,
@@ -64,16 +68,20 @@ def build(
         manifest = read_data_set(reader, root, options or [], labels or [])
         manifest = manifest.here() if here else manifest
     manifest.save(out)
+    chosen = _options_of(reader, options or [])
     if for_machines:
-        print_json(_summary(manifest) | {"folder": str(out)})
+        print_json(_summary(manifest) | {"folder": str(out), "options": chosen})
         return
     _print_summary(manifest)
+    if chosen:
+        say(f"Read with: {', '.join(f'{name}={value}' for name, value in chosen.items())}")
     say(f"Table: {out}")
 
 
 @data.command()
 def check(
     folder: Folder,
+    root: Root = None,
     out: Annotated[
         Path | None, typer.Option(help="A new folder for the table of the films that can be used.")
     ] = None,
@@ -90,7 +98,7 @@ def check(
 
     if out:
         _check_new(out)
-    manifest = Manifest.load(folder)
+    manifest = Manifest.load(folder, root)
     with stages() as progress:
         checked = look(manifest, processes, progress)
     if for_machines:
@@ -151,6 +159,20 @@ def _check_new(out: Path) -> None:
     if out.exists():
         raise ResourceError("a folder that exists", "a new one", str(out), "Remove it, or name another.")
     open_output(out.absolute().parent)
+
+
+def _options_of(name: str, given: Sequence[str]) -> dict[str, str]:
+    """What a reader went by: its own values of its options, and over them those given."""
+    from inspect import Parameter, signature
+
+    from plainfilm.datasets.readers import reader
+
+    own = {
+        option: f"{asked.default}"
+        for option, asked in signature(reader(name)).parameters.items()
+        if asked.default is not None and asked.default is not Parameter.empty
+    }
+    return own | {option: value for option, _, value in (pair.partition("=") for pair in given)}
 
 
 def _summary(manifest: Manifest) -> dict[str, Any]:

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 LIKELIEST = 5
 """Findings of each film on the screen; the page and the CSV have all."""
 
+ABOVE, UNCALIBRATED = "*", "?"
+"""Marks of a probability."""
+
 
 def predict(
     films: Films,
@@ -64,6 +67,8 @@ def predict(
         print_json(as_record(collector, quarantine))
     else:
         _show(collector.predictions, collector.model)
+    if unmarked := uncalibrated(collector.model):
+        say(f"Not calibrated, for the calibration has no curve for them: {', '.join(unmarked)}")
     say_caution(collector.model)
     _say_where(out, quarantine)
     raise typer.Exit(quarantine.exit_code)
@@ -90,6 +95,13 @@ def load_model(name: str, device: Device, calibration: Path | None = None) -> Cl
     return CalibratedClassifier(model, Calibration.load(calibration))
 
 
+def uncalibrated(model: Classifier) -> tuple[str, ...]:
+    """Findings for which a calibration was asked that has none for them."""
+    from plainfilm.models.calibration import CalibratedClassifier
+
+    return model.uncalibrated if isinstance(model, CalibratedClassifier) else ()
+
+
 def say_caution(model: Classifier) -> None:
     """What the model's card says its users should know."""
     if model.card.get("caution"):
@@ -108,6 +120,7 @@ def as_record(collector: Collector, quarantine: Quarantine) -> dict[str, object]
         "model": collector.model.card.get("name"),
         "sha256": collector.model.card.get("sha256"),
         "operating_points": collector.model.operating_points,
+        "uncalibrated": list(uncalibrated(collector.model)),
         "films": [
             {"id": p.id, "probabilities": dict(p.probabilities), "warnings": list(p.warnings)}
             for p in collector.predictions
@@ -127,29 +140,38 @@ def _save(out: Path, collector: Collector, quarantine: Quarantine) -> None:
 
 def _show(predictions: Sequence[Prediction], model: Classifier) -> None:
     points, answer = model.operating_points, "value" if model.output == "value" else "probability"
+    raw = uncalibrated(model)
     if len(predictions) == 1:
         (only,) = predictions
-        print_table(("finding", answer, "operating point", ""), _one_film(only, points), only.id)
+        print_table(("finding", answer, "operating point", ""), _one_film(only, points, raw), only.id)
         return
-    print_table(("film", "likeliest findings"), [(p.id, _likeliest(p, points)) for p in predictions])
+    print_table(("film", "likeliest findings"), [(p.id, _likeliest(p, points, raw)) for p in predictions])
     if any(point is not None for point in points.values()):
-        say("* above the model's operating point")
+        say(f"{ABOVE} above the model's operating point")
+    if raw:
+        say(f"{UNCALIBRATED} not calibrated")
 
 
-def _one_film(prediction: Prediction, points: Mapping[str, float | None]) -> list[tuple[str, str, str, str]]:
+def _one_film(
+    prediction: Prediction, points: Mapping[str, float | None], raw: Sequence[str]
+) -> list[tuple[str, str, str, str]]:
     rows = []
     for name, p in _sorted(prediction):
         point = points.get(name)
-        called = "present" if point is not None and p >= point else ""
-        rows.append((name, f"{p:.3f}", "–" if point is None else f"{point:.3f}", called))
+        said = "present" if point is not None and p >= point else "not calibrated" if name in raw else ""
+        rows.append((name, f"{p:.3f}", "–" if point is None else f"{point:.3f}", said))
     return rows
 
 
-def _likeliest(prediction: Prediction, points: Mapping[str, float | None]) -> str:
+def _likeliest(prediction: Prediction, points: Mapping[str, float | None], raw: Sequence[str]) -> str:
     return ", ".join(
-        f"{name} {p:.2f}{'*' if (point := points.get(name)) is not None and p >= point else ''}"
+        f"{name} {p:.2f}{_mark(p, points.get(name))}{UNCALIBRATED if name in raw else ''}"
         for name, p in _sorted(prediction)[:LIKELIEST]
     )
+
+
+def _mark(probability: float, point: float | None) -> str:
+    return ABOVE if point is not None and probability >= point else ""
 
 
 def _sorted(prediction: Prediction) -> list[tuple[str, float]]:

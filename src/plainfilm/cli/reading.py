@@ -69,7 +69,7 @@ def _label(text: str) -> tuple[str, Any]:
     from plainfilm.datasets.readers.table import Label
 
     finding, equals, rule = text.partition("=")
-    column, _, word = rule.partition(":")
-    if not (equals and finding and column):
+    column, colon, word = rule.partition(":")
+    if not (equals and finding and column) or (colon and not word):
         raise LabelError(f"--label {text!r}", "FINDING=COLUMN or FINDING=COLUMN:WORD", "data build")
     return finding, Label(column, word or "1")

@@ -41,6 +41,7 @@ POLICIES: Mapping[str, float] = {"ignore": np.nan, "zero": 0.0, "one": 1.0, "sof
 
 VERSION = 2
 AGAIN = "Build it again."
+MOVED = "If the films moved, say where with root= or --root."
 TABLES = ("films.parquet", "annotations.parquet")
 
 
@@ -157,10 +158,10 @@ class Manifest:
         Raises:
             InputError: where it is not on this disk.
         """
-        path = self.films["path"].iat[index]
-        if not path:
-            film = self.films["film"].iat[index]
-            raise InputError("a film without a file", "a film that is here", film, "See Manifest.here().")
+        film, path = (self.films[name].iat[index] for name in ("film", "path"))
+        if not (path and os.path.isfile(self.root / path)):
+            root = os.path.basename(os.path.abspath(self.root))
+            raise InputError("no such file", f"one under the root {root!r}", path or film, MOVED)
         return self.root / path
 
     def select(self, rows: np.ndarray | pd.Series) -> Manifest:
@@ -177,7 +178,7 @@ class Manifest:
         """
         found = np.array([bool(path) and (self.root / path).is_file() for path in self.films["path"]], bool)
         if not found.any():
-            raise InputError("none of the films", f"{len(self)} files", str(self.root))
+            raise InputError("none of the films", f"{len(self)} files", str(self.root), MOVED)
         return self.select(found)
 
     def film_keys(self, cache: Path | None = None) -> list[str]:
@@ -218,9 +219,7 @@ class Manifest:
         """
         folder = Path(folder)
         if folder.exists():
-            raise ResourceError(
-                "a folder that exists", "a new one", str(folder), "Remove it, or name another."
-            )
+            raise ResourceError("a folder that exists", "a new one", str(folder), "Remove or rename it.")
         with atomic_folder(folder) as part:
             self.films.to_parquet(part / "films.parquet", index=False)
             self.annotations.to_parquet(part / "annotations.parquet", index=False)

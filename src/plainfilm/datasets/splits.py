@@ -32,8 +32,8 @@ def split_by_patient(
             of their patients, where the release places them nowhere, are left out: their split is "".
 
     Raises:
-        LabelError: for shares that make no sense, a share of a part that the release has fixed, or a
-            release that leaks (``check_disjoint``).
+        LabelError: for shares that make no sense, a share of a part that the release has fixed, a part that
+            gets no film, or a release that leaks (``check_disjoint``).
     """
     _check_shares(shares, manifest)
     films = manifest.films
@@ -48,6 +48,7 @@ def split_by_patient(
     taken = films["patient"].isin(films["patient"][fixed])
     dealt = films["patient"].map({name: _part(name, shares, seed) for name in films["patient"].unique()})
     made = replace(manifest, films=films.assign(split=given.where(fixed | taken, dealt)))
+    _check_filled(made, shares, seed)
     check_disjoint(made)
     return made
 
@@ -60,7 +61,7 @@ def cross_validation(manifest: Manifest, folds: int, seed: int = 0) -> list[tupl
     Raises:
         LabelError: for fewer than two folds or fewer patients than folds, or one film under two patients.
     """
-    patients = sorted(set(manifest.patients), key=lambda patient: _position(patient, seed))
+    patients = sorted(set(manifest.patients), key=lambda patient: position(patient, seed))
     if not 2 <= folds <= len(patients):
         raise LabelError(f"{folds} folds", f"2 to {len(patients)}, the number of patients", manifest.name)
     fold = {patient: k % folds for k, patient in enumerate(patients)}
@@ -90,6 +91,12 @@ def check_disjoint(manifest: Manifest) -> None:
             )  # fmt: skip
 
 
+def position(patient: str, seed: int) -> float:
+    """A number in [0, 1) that follows from the patient and the seed."""
+    digest = hashlib.blake2b(f"{seed} {patient}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest) / 2**64
+
+
 def _train_and_test(manifest: Manifest, tested: np.ndarray) -> tuple[Manifest, Manifest]:
     whole = replace(manifest, films=manifest.films.assign(split=np.where(tested, "test", "train")))
     check_disjoint(whole)
@@ -97,18 +104,12 @@ def _train_and_test(manifest: Manifest, tested: np.ndarray) -> tuple[Manifest, M
 
 
 def _part(patient: str, shares: Mapping[str, float], seed: int) -> str:
-    position = _position(patient, seed)
+    left = position(patient, seed)
     for part in HELD_OUT:
-        position -= shares.get(part, 0.0)
-        if position < 0:
+        left -= shares.get(part, 0.0)
+        if left < 0:
             return part
     return SPLITS[0]
-
-
-def _position(patient: str, seed: int) -> float:
-    """A number in [0, 1) that follows from the patient and the seed."""
-    digest = hashlib.blake2b(f"{seed} {patient}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest) / 2**64
 
 
 def _check_shares(shares: Mapping[str, float], manifest: Manifest) -> None:
@@ -118,3 +119,13 @@ def _check_shares(shares: Mapping[str, float], manifest: Manifest) -> None:
     if not (all(0 < share < 1 for share in shares.values()) and sum(shares.values()) < 1):
         got = ", ".join(f"{part} {share:g}" for part, share in shares.items())
         raise LabelError(f"the shares {got}", "numbers above 0 that leave some to train on", manifest.name)
+
+
+def _check_filled(made: Manifest, shares: Mapping[str, float], seed: int) -> None:
+    for part, share in shares.items():
+        if not (made.films["split"] == part).any():
+            raise LabelError(
+                f"no film for {part} from a share {share:g} of {made.films['patient'].nunique()} patients",
+                f"patients enough for {('two', 'three')[len(shares) - 1]} parts", made.name,
+                f"Give a larger share, another seed than {seed}, or more patients.",
+            )  # fmt: skip

@@ -1,7 +1,7 @@
 """Every measure with its heading. Three headings are never mixed in one table:
 
 performance    the classifier agrees with the truth
-plausibility   the explanation agrees with experts
+plausibility   the explanation agrees with annotations
 fidelity       the explanation agrees with the model
 
 A faithful map of a model that cheats is implausible, and a plausible one may be unfaithful: neither

@@ -121,15 +121,19 @@ class Calibration:
         """Opens a file that ``save`` wrote.
 
         Raises:
-            ArtifactError: for any other file.
+            ArtifactError: for any other file, also one with a curve that does not rise.
         """
         path = Path(path)
+        if not path.is_file():
+            raise ArtifactError("no such file", "a file that 'plainfilm calibrate' wrote", str(path))
         try:
             content = json.loads(path.read_text())
             if content.pop("version") != VERSION:
                 raise ValueError("another version")
             content["curves"] = {name: from_record(record) for name, record in content["curves"].items()}
-            return cls(**content)
+            found = cls(**content)
+            _check_points(found.operating_points)
+            return found
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
             raise ArtifactError(f"{problem}", "a calibration", path.name, "Fit it again.") from problem
 
@@ -159,6 +163,11 @@ class CalibratedClassifier(Classifier):
             classifier.network, classifier.targets, classifier.spec, classifier.output, card, points
         )
         self.calibration = calibration
+
+    @property
+    def uncalibrated(self) -> tuple[str, ...]:
+        """Findings without a curve, whose probability is the plain sigmoid."""
+        return tuple(name for name in self.findings if name not in self.calibration.curves)
 
     def probabilities(self, images: Tensor) -> Tensor:
         """Calibrated probabilities ``(B, len(targets))`` of prepared images; errors as ``logits``."""
@@ -201,6 +210,12 @@ def columns_of(values: Any, truth: Any, targets: Sequence[str]) -> tuple[np.ndar
     if not x.shape == y.shape == (len(x), len(targets)):
         raise InputError(f"scores {x.shape} and truth {y.shape}", f"(n, {len(targets)}) both", "calibration")
     return x, y
+
+
+def _check_points(points: Mapping[str, Any]) -> None:
+    for name, point in points.items():
+        if point is not None and not 0 <= float(point) <= 1:
+            raise ValueError(f"the operating point {point} of {name}")
 
 
 def _too_few(present: np.ndarray, fewest: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from math import log
+from math import isfinite, log
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ class Platt:
     @property
     def rises(self) -> bool:
         """Whether a higher logit means a higher probability."""
-        return self.slope > 0
+        return self.slope > 0 and isfinite(self.slope) and isfinite(self.intercept)
 
     def __call__(self, logits: Tensor) -> Tensor:
         """Probabilities of logits, of any shape."""
@@ -40,8 +40,11 @@ class Isotonic:
 
     @property
     def rises(self) -> bool:
-        """Whether a higher logit ever means a higher probability."""
-        return self.probabilities[-1] > self.probabilities[0]
+        """Whether a higher logit ever means a higher probability, and none a lower."""
+        x, y = np.array(self.logits), np.array(self.probabilities)
+        if x.size != y.size or x.size < 2 or not np.isfinite(x).all():
+            return False
+        return bool((np.diff(x) > 0).all() and (np.diff(y) >= 0).all() and 0 <= y[0] < y[-1] <= 1)
 
     def __call__(self, logits: Tensor) -> Tensor:
         """Probabilities of logits, of any shape."""
@@ -64,16 +67,19 @@ def from_record(record: Mapping[str, Any]) -> Curve:
     """The curve that ``as_record`` described.
 
     Raises:
-        KeyError, TypeError, ValueError: for other values.
+        KeyError, TypeError, ValueError: for other values, or a curve that does not rise.
     """
-    values = dict(record)
-    kind = values.pop("kind")
-    if kind == "platt":
-        return Platt(float(values["slope"]), float(values["intercept"]))
-    x, y = (tuple(map(float, values[name])) for name in ("logits", "probabilities"))
-    if kind != "isotonic" or not 2 <= len(x) == len(y) or (np.diff(x) <= 0).any() or (np.diff(y) < 0).any():
+    curve: Curve
+    if record["kind"] == "platt":
+        curve = Platt(float(record["slope"]), float(record["intercept"]))
+    elif record["kind"] == "isotonic":
+        x, y = (tuple(map(float, record[name])) for name in ("logits", "probabilities"))
+        curve = Isotonic(x, y)
+    else:
+        raise ValueError(f"a curve of the kind {record['kind']!r}")
+    if not curve.rises:
         raise ValueError("a curve that does not rise")
-    return Isotonic(x, y)
+    return curve
 
 
 def op_norm(probability: float, point: float) -> float:

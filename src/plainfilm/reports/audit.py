@@ -19,12 +19,15 @@ from plainfilm.datasets.study import Study
 from plainfilm.io.atomic import write_text
 from plainfilm.metrics.baselines import BASELINES
 from plainfilm.metrics.measures import MEASURES
-from plainfilm.reports.audit_remarks import audit_remarks, counted
+from plainfilm.reports.audit_remarks import audit_remarks
 from plainfilm.reports.figures import Span
 from plainfilm.reports.page import Case, Report, as_html, environment
+from plainfilm.reports.wording import counted
 
 MOST_EXAMPLES = 12
 """Films on the page."""
+
+CHOSEN = "For each finding the film is shown whose overlap, by the method that is best for it, is the median."
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,9 @@ def write_audit(path: Path, plan: Plan, results: Results, summary: Summary, fact
     report = _films(plan, results, summary, facts)
     page = environment().get_template("audit.html.j2").render(
         page=_head(plan, results), summary=summary, report=report, scales=report.scales,
-        remarks=audit_remarks(summary, results, plan.model.card.get("caution", "")),
-        known=MEASURES, plausibility=PLAUSIBILITY, fidelity=FIDELITY, devices=DEVICES, baselines=BASELINES,
+        remarks=audit_remarks(summary, results, plan.truth, plan.model.card.get("caution", "")),
+        truth=plan.truth, known=MEASURES, plausibility=PLAUSIBILITY, fidelity=FIDELITY, devices=DEVICES,
+        baselines=BASELINES,
         has_devices=summary.overall is not None and summary.overall.rows[0].values[DEVICES].n > 0,
         undefined=summary.overall.rows[0].values["best_case_iou"].n_excluded if summary.overall else 0,
         span_of=_span_of, version=plainfilm.__version__,
@@ -82,7 +86,7 @@ def _films(plan: Plan, results: Results, summary: Summary, facts: Mapping[str, s
     return Report(
         title="", model="", provenance=facts, cases=cases, films=len(results.predictions),
         operating_points=plan.model.operating_points, excluded=results.excluded,
-        truth="what the expert outlined",
+        truth=plan.truth, chosen=CHOSEN,
     )  # fmt: skip
 
 

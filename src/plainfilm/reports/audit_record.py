@@ -12,9 +12,10 @@ import torch
 
 import plainfilm
 from plainfilm.audit.measures import DEVICES, FIDELITY, PLAUSIBILITY
+from plainfilm.audit.performance import Performance
 from plainfilm.audit.plan import Plan
 from plainfilm.audit.run import Results
-from plainfilm.audit.summary import MethodRow, MethodTable, Performance, Summary
+from plainfilm.audit.summary import MethodRow, MethodTable, Summary
 from plainfilm.metrics.intervals import Interval
 from plainfilm.metrics.subgroups import Subgroup
 from plainfilm.reports.audit_remarks import audit_remarks
@@ -25,9 +26,10 @@ HEADINGS = {"plausibility": PLAUSIBILITY, "fidelity": FIDELITY, "devices": (DEVI
 
 def audit_record(plan: Plan, results: Results, summary: Summary) -> dict[str, Any]:
     """Tables, remarks and exclusions as JSON holds them; a number that is not finite is None."""
-    remarks = audit_remarks(summary, results, plan.model.card.get("caution", ""))
+    remarks = audit_remarks(summary, results, plan.truth, plan.model.card.get("caution", ""))
     return {
         **plan.identity(),
+        "truth": plan.truth,
         "films": len(results.predictions),
         "patients": results.predictions["patient"].nunique(),
         "remarks": [asdict(remark) for remark in remarks],
@@ -76,6 +78,8 @@ def _performance(row: Performance) -> dict[str, Any]:
         "prevalence": _finite(row.prevalence),
         "calibration_error": _finite(row.calibration_error),
         "calibration_p": _finite(row.calibration_p),
+        "calibration_p_is_upper_bound": row.is_least_p,
+        "patients_of_the_rarer_class": row.patients,
         "reliability": bins,
     }
 

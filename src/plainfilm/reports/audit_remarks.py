@@ -11,73 +11,28 @@ from plainfilm.findings import SUPPORT_DEVICES
 from plainfilm.metrics.baselines import CENTRE, RANDOM
 from plainfilm.metrics.bootstrap import FEWEST_PATIENTS
 from plainfilm.metrics.subgroups import Subgroup
-from plainfilm.reports.wording import Remark, interval, listed, number
+from plainfilm.reports.performance_remarks import performance_remarks
+from plainfilm.reports.wording import Remark, counted, interval, listed, number, some
 
 OVERLAP, FALL = "best_case_iou", "removal_drop"
 
-MISCALIBRATED = 0.1
-"""Expected calibration error from which probabilities are not to be read as such."""
 
-MOST_NAMES = 15
-"""Findings that one sentence lists."""
-
-
-def audit_remarks(summary: Summary, results: Results, caution: str = "") -> list[Remark]:
-    """The sentences, worries before comfort."""
+def audit_remarks(summary: Summary, results: Results, truth: str, caution: str = "") -> list[Remark]:
+    """The sentences, worries before comfort; ``truth`` says what the maps are compared with."""
     found = [Remark("worry", caution)] if caution else []
-    found += [*_performance(summary), *_maps(summary, results), *_groups(summary), *_films(results)]
+    found += performance_remarks(summary.performance)
+    found += [*_maps(summary, truth), *_groups(summary), *_films(results)]
     return sorted(found, key=lambda remark: ("worry", "good", "note").index(remark.kind))
 
 
-def some(names: Sequence[str]) -> str:
-    """``listed``, but of many names the first; the tables have all."""
-    if len(names) <= MOST_NAMES:
-        return listed(names)
-    return listed([*names[: MOST_NAMES - 1], f"{len(names) - MOST_NAMES + 1} others"])
-
-
-def counted(n: int, noun: str) -> str:
-    """ "1 film", "2 films"."""
-    return f"{n} {noun}{'' if n == 1 else 's'}"
-
-
-def _performance(summary: Summary) -> Iterator[Remark]:
-    known = [each for each in summary.performance if each.auroc.status == "ok"]
-    chance = [each.finding for each in known if each.auroc.low <= 0.5]
-    if chance:
-        which = some(chance) if len(chance) < len(summary.performance) else "any finding"
-        text = f"On these films the model is not shown to be better than chance for {which}."
-        yield Remark("worry", text)
-    unknown = [each.finding for each in summary.performance if each.auroc.status == "undefined"]
-    if unknown:
-        text = f"The AUROC of {some(unknown)} has no value: the films are not known to be of both kinds."
-        yield Remark("note", text)
-    alike = [each.finding for each in summary.performance if each.auroc.status == "no interval"]
-    if alike:
-        text = f"The AUROC of {some(alike)} has no interval: drawing other patients does not change it."
-        yield Remark("note", text)
-    # Comparisons with NaN are False.
-    wrong = [
-        each.finding
-        for each in known
-        if each.calibration_error > MISCALIBRATED
-        and each.calibration_p < SIGNIFICANT
-        and each.finding not in chance  # which no calibration mends
-    ]
-    if wrong:
-        text = (
-            f"Probabilities do not mean what they say for {some(wrong)}: predicted and observed shares "
-            f"differ by more than {number(MISCALIBRATED, 1)} on average. 'plainfilm calibrate' mends that."
-        )
-        yield Remark("worry", text)
-
-
-def _maps(summary: Summary, results: Results) -> Iterator[Remark]:
+def _maps(summary: Summary, truth: str) -> Iterator[Remark]:
     if summary.overall is None:
-        text = "No finding is outlined in these films: whether the maps agree with experts is untested."
+        text = "No finding is outlined in these films: whether the maps mark the findings is untested."
         yield Remark("worry", text)
         return
-    yield from _overall(summary.overall)
+    yield _plausible(summary.overall, truth)
+    yield _faithful(summary.overall)
+    yield from _centred(summary)
     yield from _at_chance(summary)
     yield from _devices(summary.overall)
     flat = sum(row.flat for row in summary.overall.methods)
@@ -87,36 +42,56 @@ def _maps(summary: Summary, results: Results) -> Iterator[Remark]:
         yield Remark("worry", text)
 
 
-def _overall(table: MethodTable) -> Iterator[Remark]:
+def _plausible(table: MethodTable, truth: str) -> Remark:
     beating = [row for row in table.methods if row.beats_baselines(OVERLAP)]
     best = max(beating or table.methods, key=lambda row: row.values[OVERLAP].value)
     numbers = (
         f"{best.method} has a mean best-case IoU of {number(best.values[OVERLAP].value)} "
         f"({interval(best.values[OVERLAP])}), the centre prior "
         f"{number(table.row(CENTRE).values[OVERLAP].value)}, a random map "
-        f"{number(table.row(RANDOM).values[OVERLAP].value)}, over {table.maps} maps "
-        f"of {table.patients} patients"
+        f"{number(table.row(RANDOM).values[OVERLAP].value)}, over {_basis(table)}"
     )
-    if beating:
-        yield Remark(
-            "good", f"Plausible: maps agree with experts better than maps that know nothing; {numbers}."
-        )
-    else:
-        text = "Not shown to be plausible: no method agrees with experts better than maps that know nothing"
-        yield Remark("worry", f"{text}; {numbers}.")
-    unfaithful = [row.method for row in table.methods if not row.beats_baselines(FALL)]
-    if unfaithful:
-        which = "any method" if len(unfaithful) == len(table.methods) else listed(unfaithful)
+    if not beating:
+        text = f"Not shown to be plausible: no method agrees with {truth} better than maps that know nothing"
+        return Remark("worry", f"{text}; {numbers}.")
+    which = f"the best of {len(table.methods)} methods agrees" if len(table.methods) > 1 else "the maps agree"
+    text = f"Plausible: {which} with {truth} better than maps that know nothing"
+    return Remark("good", f"{text}; {numbers}.")
+
+
+def _faithful(table: MethodTable) -> Remark:
+    unshown = [row.method for row in table.methods if not row.beats_baselines(FALL)]
+    if unshown:
+        which = "any method" if len(unshown) == len(table.methods) else listed(unshown)
         text = (
             f"Fidelity is not shown for {which}: blurring what the map marks is not shown to take the score "
             "down more than blurring what a map that knows nothing marks."
         )
-        yield Remark("worry", text)
-    else:
-        text = (
-            "Faithful: blurring what a map marks takes the score down more than a map that knows nothing does"
-        )
-        yield Remark("good", f"{text}, for every method.")
+        return Remark("worry", text)
+    text = (
+        "Blurring what the maps mark takes the score down more than blurring what maps that know nothing mark"
+    )
+    every = ", for every method" if len(table.methods) > 1 else ""
+    return Remark("good", f"{text}{every}: one measure of fidelity, over {_basis(table)}.")
+
+
+def _basis(table: MethodTable) -> str:
+    return f"{counted(table.maps, 'map')} of {counted(table.patients, 'patient')}"
+
+
+def _centred(summary: Summary) -> Iterator[Remark]:
+    """Sizes and numbers of outlines for which the middle of the film is ahead of every method."""
+    ahead = []
+    for name, table in summary.strata.items():
+        centre, best = table.row(CENTRE).values[OVERLAP].value, table.best(OVERLAP)
+        if centre > best.values[OVERLAP].value:
+            ahead.append(
+                f"{name} ({number(centre)} against {number(best.values[OVERLAP].value)} of {best.method}, "
+                f"{counted(table.patients, 'patient')})"
+            )
+    if ahead:
+        text = "The centre prior overlaps more than every method where what is outlined is"
+        yield Remark("worry", f"{text} {listed(ahead)}.")
 
 
 def _at_chance(summary: Summary) -> Iterator[Remark]:

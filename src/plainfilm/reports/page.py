@@ -115,6 +115,7 @@ class Report:
         scores: Of every map that could be scored.
         maps: How many maps were made, and how many of them are flat.
         truth: What the maps were scored against, in words.
+        chosen: How the shown films were chosen, in a sentence.
         excluded: Film id to the reason why it is not among the films.
         warnings: Of all films, those not shown included.
         caution: What the model's card says its users should know.
@@ -131,6 +132,7 @@ class Report:
     scores: Sequence[Score] = ()
     maps: tuple[int, int] = (0, 0)
     truth: str = ""
+    chosen: str = ""
     excluded: Mapping[str, str] = field(default_factory=dict)
     warnings: Sequence[str] = ()
     caution: str = ""

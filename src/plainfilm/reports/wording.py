@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 MINUS, UNDEFINED = "\u2212", "\u2013"
 
+MOST_NAMES = 15
+"""Findings that one sentence lists."""
+
 
 @dataclass(frozen=True)
 class Remark:
@@ -62,6 +65,18 @@ def listed(names: Sequence[str]) -> str:
     """ "A", "A and B", "A, B and C"."""
     words = [plain(name) for name in names]
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def some(names: Sequence[str]) -> str:
+    """``listed``, but of many names the first; the tables have all."""
+    if len(names) <= MOST_NAMES:
+        return listed(names)
+    return listed([*names[: MOST_NAMES - 1], f"{len(names) - MOST_NAMES + 1} others"])
+
+
+def counted(n: int, noun: str) -> str:
+    """ "1 film", "2 films"."""
+    return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
 def remarks(report: Report) -> list[Remark]:

@@ -43,11 +43,23 @@ def test_rows_become_films_and_ids_stay_text(table):
 
 
 def test_subgroups_are_read_where_their_columns_are_named(table):
-    films = table(view_column="View", sex_column="Sex", age_column="Age", split_column="Part").films
+    text = TEXT.replace("200", "")
+    films = table(text, view_column="View", sex_column="Sex", age_column="Age", split_column="Part").films
     assert films["view"].tolist() == ["PA", "AP", ""]
     assert films["sex"].tolist() == ["F", "M", "M"]
     assert np.array_equal(films["age"], [41, np.nan, np.nan], equal_nan=True)
     assert films["split"].tolist() == ["train", "", "test"]
+
+
+@pytest.mark.parametrize("age", ["abc", "-3", "200", "nan"])
+def test_an_age_that_is_none_is_counted_and_refused(table, age):
+    with pytest.raises(LabelError, match=rf"labels\.csv, Age: got the values '{age}' \(1 times\)"):
+        table(TEXT.replace("200", age), age_column="Age")
+
+
+def test_a_sex_that_is_none_is_counted_and_refused(table):
+    with pytest.raises(LabelError, match=r"labels\.csv, Sex: got the values 'X' \(2 times\)"):
+        table(TEXT.replace(",M,", ",X,"), sex_column="Sex")
 
 
 def test_films_without_a_patient_column_are_patients(table):

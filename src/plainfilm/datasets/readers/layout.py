@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from plainfilm.datasets.columns import FINDING
+from plainfilm.datasets.columns import FINDING, MANY
 from plainfilm.errors import InputError, LabelError, ResourceError
 from plainfilm.io.scan import SUFFIXES
 
@@ -150,18 +150,31 @@ def coded(cells: pd.Series, meaning: Mapping[str, float], where: str) -> np.ndar
     Raises:
         LabelError: for other words, with how often each occurs.
     """
-    values = cells.str.strip().map(meaning)
-    wrong = cells[~cells.str.strip().isin(list(meaning))].value_counts()
-    if len(wrong):
-        counts = ", ".join(f"{value!r} ({count} times)" for value, count in wrong.head(5).items())
-        raise LabelError(f"the values {counts}", f"one of {', '.join(map(repr, meaning))}", where)
-    return values.to_numpy(np.float32)
+    words = cells.str.strip()
+    _refuse(cells, ~words.isin(list(meaning)).to_numpy(), f"one of {', '.join(map(repr, meaning))}", where)
+    return words.map(meaning).to_numpy(np.float32)
 
 
 def ages(cells: pd.Series) -> np.ndarray:
-    """Years, float64 ``(N,)``; NaN for anything but a number up to ``OLDEST``, which may end in "Y"."""
+    """Years, float64 ``(N,)``; NaN for all but a number from 0 to ``OLDEST``, which may end in "Y"."""
     years = pd.to_numeric(cells.str.strip().str.removesuffix("Y"), errors="coerce")
-    return years.where(years <= OLDEST).to_numpy(np.float64)
+    return years.where(years.between(0, OLDEST)).to_numpy(np.float64)
+
+
+def check_ages(cells: pd.Series, where: str) -> None:
+    """Refuses what ``ages`` would call unknown, empty cells aside.
+
+    Raises:
+        LabelError: with the values and how often each occurs.
+    """
+    given = cells[cells.str.strip() != ""]
+    _refuse(given, np.isnan(ages(given)), f"years from 0 to {OLDEST} or empty", where)
+
+
+def check_sexes(cells: pd.Series, where: str) -> None:
+    """Refuses what ``sexes`` would call unknown; as ``check_ages``."""
+    given = cells[cells.str.strip() != ""]
+    _refuse(given, (sexes(given) == "").to_numpy(), "F, M, female, male or empty", where)
 
 
 def sexes(cells: pd.Series) -> pd.Series:
@@ -172,6 +185,13 @@ def sexes(cells: pd.Series) -> pd.Series:
 def views(cells: pd.Series) -> pd.Series:
     """ "PA", "AP", "LATERAL", or "" for anything else."""
     return cells.str.strip().str.upper().map(_VIEWS).fillna("")
+
+
+def _refuse(cells: pd.Series, wrong: np.ndarray, expected: str, where: str) -> None:
+    counts = cells[wrong].value_counts()
+    if len(counts):
+        listed = ", ".join(f"{value!r} ({count} times)" for value, count in counts.head(MANY).items())
+        raise LabelError(f"the values {listed}", expected, where)
 
 
 def _cells(path: Path, sep: str) -> pd.DataFrame:

@@ -13,7 +13,9 @@ from plainfilm.datasets.columns import UNCERTAIN, check_labels
 from plainfilm.datasets.manifest import Manifest
 from plainfilm.datasets.readers.layout import (
     ages,
+    check_ages,
     check_column,
+    check_sexes,
     films_table,
     locate,
     read_csv,
@@ -93,8 +95,8 @@ def read_table(
         patient_column: Holds the patient, or None where every film is a patient.
         labels: Finding to its rule, as pairs.
         view_column: Holds PA, AP, LL, RL or LATERAL; other words become "".
-        sex_column: Holds F or M, or the words.
-        age_column: Holds years.
+        sex_column: Holds F or M, or the words, or nothing.
+        age_column: Holds years from 0 to 120, or nothing.
         split_column: Holds "train", "validation", "test" or nothing.
 
     Returns:
@@ -113,13 +115,16 @@ def read_table(
             check_column(name, cells, csv.name)
         return empty if name is None else cells[name]
 
+    sex, age = column(sex_column), column(age_column)
+    check_sexes(sex, f"{csv.name}, {sex_column}")
+    check_ages(age, f"{csv.name}, {age_column}")
     columns = {
         "film": cells[id_column].map(without_suffix),
         "path": locate(folder, cells[id_column].tolist()),
         "patient": column(patient_column),
         "view": views(column(view_column)),
-        "sex": sexes(column(sex_column)),
-        "age": ages(column(age_column)),
+        "sex": sexes(sex),
+        "age": ages(age),
         "split": column(split_column),
     }
     findings = {name: rule.values(column(rule.column), f"{csv.name}, {rule.column}") for name, rule in labels}

@@ -51,6 +51,7 @@ def test_nothing_after_the_sign_means_there_is_none(read):
         (NEEDED, (), "Add --label FINDING=COLUMN"),
         (NEEDED, ["Hernia"], "FINDING=COLUMN or FINDING=COLUMN:WORD"),
         (NEEDED, ["=No"], "FINDING=COLUMN or FINDING=COLUMN:WORD"),
+        (NEEDED, ["Hernia=Number:"], "FINDING=COLUMN or FINDING=COLUMN:WORD"),
         (NEEDED, ["Hernia=Number"], "Number"),
     ],
 )

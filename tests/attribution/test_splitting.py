@@ -6,8 +6,9 @@ import torch.nn.functional as F
 import torchvision
 from torch import Tensor, nn
 
+from plainfilm.attribution.layer import named_layer
 from plainfilm.attribution.probe import probe
-from plainfilm.attribution.splitting import Split, named_layer, outputs_of, split
+from plainfilm.attribution.splitting import Split, outputs_of, split
 from plainfilm.errors import ModelError
 from plainfilm.models.densenet import densenet_slim
 

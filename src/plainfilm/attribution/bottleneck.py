@@ -17,8 +17,9 @@ from torch import Tensor, nn
 
 from plainfilm.attribution.feature_statistics import FeatureStatistics, known_statistics
 from plainfilm.attribution.information import Site, channels_last, mask, per_pixel
+from plainfilm.attribution.layer import named_layer
 from plainfilm.attribution.method import Method, Target, check_in_range, in_chunks
-from plainfilm.attribution.splitting import Split, in_full_precision, named_layer, split
+from plainfilm.attribution.splitting import Split, in_full_precision, split
 from plainfilm.attribution.variants import check_whole, draws
 from plainfilm.errors import ModelError, NumericError
 

@@ -35,7 +35,7 @@ def layer_of(network: nn.Module, layer: str | nn.Module | None, image: Tensor) -
     """
     modules = dict(network.named_modules())
     found = _FOUND.setdefault(network, {})
-    wanted = None if layer is None else _name(modules, layer)
+    wanted = None if layer is None else named_layer(network, layer)[0]
     key = (wanted, tuple(image.shape))
     if key in found and found[key][0] in modules:
         name, layout = found[key]
@@ -56,19 +56,22 @@ def layer_of(network: nn.Module, layer: str | nn.Module | None, image: Tensor) -
     return module, layout
 
 
-def _name(modules: dict[str, nn.Module], layer: str | nn.Module) -> str:
-    if isinstance(layer, nn.Module):
-        names = [name for name, module in modules.items() if module is layer and name]
-        if not names:
-            raise ModelError(f"a {type(layer).__name__} of another network", "a module of this one", "layer")
-        return names[0]
-    if layer not in modules or not layer:
-        close = get_close_matches(layer, modules, n=3, cutoff=0.4)
-        raise ModelError(
-            f"layer {layer!r}", "a name from named_modules()", "layer",
-            f"Close: {', '.join(close)}." if close else "",
-        )  # fmt: skip
-    return layer
+def named_layer(network: nn.Module, layer: str | nn.Module) -> tuple[str, nn.Module]:
+    """A layer with its name as in ``named_modules()``.
+
+    Raises:
+        ModelError: with close matches for an unknown name; for a module of another network.
+    """
+    modules = {name: module for name, module in network.named_modules() if name}
+    for name, module in modules.items():
+        if layer is module or layer == name:
+            return name, module
+    close = get_close_matches(layer, modules, n=3, cutoff=0.4) if isinstance(layer, str) else []
+    raise ModelError(
+        f"layer {layer!r}" if isinstance(layer, str) else f"a {type(layer).__name__} of another network",
+        "a name from named_modules(), or a module of this network", "layer",
+        f"Close: {', '.join(close)}." if close else "",
+    )  # fmt: skip
 
 
 @dataclass

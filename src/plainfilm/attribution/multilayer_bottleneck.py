@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from plainfilm.attribution.bottleneck import Bottleneck, Loss, dense_blocks, described
 from plainfilm.attribution.feature_statistics import FeatureStatistics, known_statistics
 from plainfilm.attribution.information import per_pixel
+from plainfilm.attribution.layer import named_layer
 from plainfilm.attribution.method import Method
-from plainfilm.attribution.splitting import in_full_precision, named_layer, split
+from plainfilm.attribution.splitting import in_full_precision, split
 from plainfilm.errors import ModelError
 
 THRESHOLD = 1.344

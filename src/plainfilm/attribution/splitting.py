@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
+from plainfilm.attribution.layer import named_layer
 from plainfilm.attribution.method import checked_scores
 from plainfilm.errors import ModelError
 
@@ -113,24 +113,6 @@ def outputs_of(network: nn.Module, layers: Sequence[str | nn.Module], images: Te
     named = dict(named_layer(network, layer) for layer in layers)
     seen = _recorded(network, tuple(named.values()), images)
     return {name: seen.output(name, layer) for name, layer in named.items()}
-
-
-def named_layer(network: nn.Module, layer: str | nn.Module) -> tuple[str, nn.Module]:
-    """A layer with its name as in ``named_modules()``.
-
-    Raises:
-        ModelError: with close matches for an unknown name; for a module of another network.
-    """
-    modules = {name: module for name, module in network.named_modules() if name}
-    for name, module in modules.items():
-        if layer is module or layer == name:
-            return name, module
-    close = get_close_matches(layer, modules, n=3, cutoff=0.4) if isinstance(layer, str) else []
-    raise ModelError(
-        f"layer {layer!r}" if isinstance(layer, str) else f"a {type(layer).__name__} of another network",
-        "a name from named_modules(), or a module of this network", "layer",
-        f"Close: {', '.join(close)}." if close else "",
-    )  # fmt: skip
 
 
 def _proved(part: Split) -> Split:

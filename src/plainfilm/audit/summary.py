@@ -16,7 +16,7 @@ from plainfilm.metrics.baselines import BASELINES
 from plainfilm.metrics.bootstrap import bootstrap_interval
 from plainfilm.metrics.intervals import Interval
 from plainfilm.metrics.paired import holm, permutation_test
-from plainfilm.metrics.strata import SIZE_EDGES, SIZES
+from plainfilm.metrics.strata import SIZES, stratum_of_share
 from plainfilm.metrics.subgroups import Subgroup, attributes_of, by_subgroup
 from plainfilm.metrics.weighted import mean
 
@@ -170,8 +170,7 @@ def _tables(
 
 
 def _size(scores: pd.DataFrame) -> pd.Series:
-    places = np.searchsorted(SIZE_EDGES, scores["area"].fillna(0), side="right")
-    return pd.Series(np.array(SIZES)[places], scores.index).where(scores["lesions"] > 0, "")
+    return scores["area"].map(stratum_of_share)
 
 
 def _number(scores: pd.DataFrame) -> pd.Series:

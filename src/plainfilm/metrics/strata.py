@@ -46,10 +46,18 @@ def size_stratum(mask: Any, edges: Sequence[float] = SIZE_EDGES) -> str:
     Raises:
         InputError: for no mask ``(H, W)``, or edges that do not rise.
     """
+    return stratum_of_share(relative_area(mask), edges)
+
+
+def stratum_of_share(share: float, edges: Sequence[float] = SIZE_EDGES) -> str:
+    """``size_stratum`` of a mask's share of the film, which is 0 or NaN for an empty mask.
+
+    Raises:
+        InputError: for edges that do not rise.
+    """
     if len(edges) != len(SIZES) - 1 or not edges[0] < edges[1]:
         raise InputError(f"edges {tuple(edges)}", "two shares that rise", "size_stratum")
-    share = relative_area(mask)
-    return SIZES[int(np.searchsorted(edges, share, side="right"))] if share else NONE
+    return SIZES[int(np.searchsorted(edges, share, side="right"))] if share > 0 else NONE
 
 
 def count_stratum(mask: Any, most: int = 3) -> str:

@@ -156,7 +156,10 @@ def _write_film(file: IO[bytes], frames: Sequence[Image.Image], times: Sequence[
         import av
     except ModuleNotFoundError as error:
         raise ResourceError(
-            "no package av", "it installed", ".mp4", "Run: pip install 'plainfilm[animation]', or write .webp."
+            "no package av",
+            "it installed",
+            ".mp4",
+            "Run: pip install 'plainfilm[animation]', or write .webp.",
         ) from error
     with av.open(file, "w", format="mp4") as film:
         stream = film.add_stream("h264", rate=1000 // MILLISECONDS)

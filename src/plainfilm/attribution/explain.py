@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -68,10 +68,10 @@ def explain_films(
     how = build_method(method, model, settings)
     images, placements = model.prepare_batch(radiographs)
     start = time.perf_counter()
-    maps, counterfactuals = _maps(how, images, indices)
+    found = _found(how, images, indices)
     seconds = (time.perf_counter() - start) / len(films)
     rows = _probabilities(model, images)
-    subjects = zip(radiographs, placements, indices, maps, counterfactuals, rows, strict=True)
+    subjects = zip(radiographs, placements, indices, *found, rows, strict=True)
     return [_explanation(model, how, method, seconds, *subject) for subject in subjects]
 
 
@@ -94,29 +94,32 @@ def explain_targets(
     radiograph = as_radiograph(film)
     image, placement = model.prepare(radiograph)
     start = time.perf_counter()
-    none: list[Counterfactual | None] = [None] * len(indices)
     if isinstance(how, GradCAM | Occlusion):
-        maps, counterfactuals = how.all_targets(image)[0, indices], none
+        found = _Found(how.all_targets(image)[0, indices], (None,) * len(indices))
     elif isinstance(how, LatentShift):
-        maps, counterfactuals = _maps(how, image, indices)
+        found = _found(how, image, indices)
     else:
-        maps, counterfactuals = _maps(how, image.expand(len(indices), -1, -1, -1), indices)
+        found = _found(how, image.expand(len(indices), -1, -1, -1), indices)
     seconds = (time.perf_counter() - start) / len(indices)
     row = _probabilities(model, image)[0]
     return [
         _explanation(model, how, method, seconds, radiograph, placement, index, values, films, row)
-        for index, values, films in zip(indices, maps, counterfactuals, strict=True)
+        for index, values, films in zip(indices, *found, strict=True)
     ]
 
 
-def _maps(
-    how: Attribution, images: Tensor, indices: list[int]
-) -> tuple[Tensor, Sequence[Counterfactual | None]]:
-    """The map of each target ``(B, h, w)``, and the films where the method makes films."""
+class _Found(NamedTuple):
+    """The map of each target ``(B, h, w)``, and its films where the method makes films."""
+
+    maps: Tensor
+    counterfactuals: Sequence[Counterfactual | None]
+
+
+def _found(how: Attribution, images: Tensor, indices: list[int]) -> _Found:
     if not isinstance(how, LatentShift):
-        return how.attribute(images, indices).squeeze(1), [None] * len(indices)
-    found = how.counterfactuals(images, indices)
-    return how.maps_of(found).squeeze(1), found
+        return _Found(how.attribute(images, indices).squeeze(1), (None,) * len(indices))
+    counterfactuals = how.counterfactuals(images, indices)
+    return _Found(how.maps_of(counterfactuals).squeeze(1), counterfactuals)
 
 
 def _explanation(

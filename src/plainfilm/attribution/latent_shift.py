@@ -51,7 +51,7 @@ class Codec(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class LatentShift(Attribution):
-    """Latent Shift (Cohen et al. 2021): films along the gradient of the prediction in an autoencoder's latent.
+    """Latent Shift (Cohen et al. 2021): films along the gradient of a prediction in an autoencoder's latent.
 
     With ``z = E(x)`` and ``g`` the gradient of the prediction of ``D(z)``, computed once, the films are
     ``D(z + lambda g)``. To the left the search ends where the prediction fell by ``drop``, to the right where
@@ -67,8 +67,8 @@ class LatentShift(Attribution):
             place in a dozen evaluations, unless the prediction turns on the way.
         frames: Number of films from left to right.
         grid: "reference" gives the films of the published code, ``arange(l, r + 1, (r - l) / (frames - 1))``,
-            whose last may lie beyond the right end; "linear" an even row from end to end with 0 put in; "head"
-            that of the code's later version, ``arange(l, 0, |l| / (frames - 1))``.
+            whose last may lie beyond the right end; "linear" an even row from end to end with 0 put in;
+            "head" that of the code's later version, ``arange(l, 0, |l| / (frames - 1))``.
         kind: Which map ``attribute`` gives (``Counterfactual.map``).
         limit: The largest ``|lambda|``.
         pace: Of the search (``latent_search.Side``).
@@ -103,7 +103,9 @@ class LatentShift(Attribution):
                 got = f"{name} {getattr(self, name)!r}"
                 raise ModelError(got, ", ".join(get_args(words)), "LatentShift")
         check_whole("frames", self.frames, "LatentShift", least=2)
-        amounts = {"drop": self.drop, "limit": self.limit} | ({} if self.rise is None else {"rise": self.rise})
+        amounts = {"drop": self.drop, "limit": self.limit} | (
+            {} if self.rise is None else {"rise": self.rise}
+        )
         for name, value in amounts.items():
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
                 raise ModelError(f"{name} {value!r}", "a finite number above 0", "LatentShift")

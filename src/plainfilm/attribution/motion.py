@@ -62,7 +62,7 @@ def optical_flow(shown: Counterfactual, reference: bool = False) -> Motion:
     Args:
         shown: The films; they are followed from the last, with most of the finding, to the first.
         reference: Take the largest value of each component by itself, as published, which mixes steps of
-            different frames and never sees a movement up or to the left.
+            different frames, and holds standing still for more than a step up or to the left.
 
     Raises:
         ResourceError: without the package scikit-image.

@@ -189,7 +189,8 @@ class LatentShift(Attribution):
                 latent.detach(), direction, self.codec.decode,
                 partial(self._column, target), AT_ONCE.get(image.device.type, AT_ONCE_ELSEWHERE),
             )  # fmt: skip
-            trace.films[0.0], trace.predictions[0.0] = film.detach(), float(predictions[0, target].detach())
+            trace.films[0.0], start = film.detach(), float(predictions[0, target].detach())
+            trace.predictions[0.0] = trace.careful[0.0] = start
             yield self._searched(trace, image[0], target, originals[target])
 
     def _searched(self, trace: Trace, image: Tensor, target: int, original: float) -> Counterfactual:
@@ -214,7 +215,7 @@ class LatentShift(Attribution):
             stop=(why_left, why_right),
             kappa=length / max(float(trace.latent.norm()), torch.finfo(torch.float32).tiny),
             window=_window(self.classifier, image),
-            evaluations=len(trace.predictions),
+            evaluations=len(trace.predictions.keys() | trace.careful.keys()),
             target=self.classifier.targets[target] if named else target,
         )
 

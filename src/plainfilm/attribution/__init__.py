@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from plainfilm.attribution.gradient import Gradient
     from plainfilm.attribution.guided_backprop import GuidedBackprop
     from plainfilm.attribution.integrated_gradients import IntegratedGradients
+    from plainfilm.attribution.iterative_delete import IterativeDelete
     from plainfilm.attribution.lrp import LRP
     from plainfilm.attribution.method import Method
     from plainfilm.attribution.multilayer_bottleneck import MultiLayerBottleneck
@@ -36,6 +37,7 @@ _HOMES = {
     "Gradient": "gradient",
     "GuidedBackprop": "guided_backprop",
     "IntegratedGradients": "integrated_gradients",
+    "IterativeDelete": "iterative_delete",
     "Method": "method",
     "MultiLayerBottleneck": "multilayer_bottleneck",
     "Occlusion": "occlusion",
@@ -56,6 +58,7 @@ __all__ = [
     "Gradient",
     "GuidedBackprop",
     "IntegratedGradients",
+    "IterativeDelete",
     "Method",
     "MultiLayerBottleneck",
     "Occlusion",

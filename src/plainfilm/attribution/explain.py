@@ -63,7 +63,7 @@ def explain_films(
         return []
     radiographs = [as_radiograph(film) for film in films]
     indices = [model.index(name) for name in each]
-    how = build_method(method, model.network, settings, model.card)
+    how = build_method(method, model.network, settings, model.card, model.output)
     images, placements = model.prepare_batch(radiographs)
     start = time.perf_counter()
     maps = how.attribute(images, indices).squeeze(1)
@@ -87,7 +87,7 @@ def explain_targets(
     indices = [model.index(name) for name in targets]
     if not indices:
         return []
-    how = build_method(method, model.network, settings, model.card)
+    how = build_method(method, model.network, settings, model.card, model.output)
     radiograph = as_radiograph(film)
     image, placement = model.prepare(radiograph)
     start = time.perf_counter()

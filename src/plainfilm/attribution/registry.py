@@ -24,6 +24,7 @@ OURS = {
     "grad-cam++": "plainfilm.attribution.gradcam_plus_plus:GradCAMPlusPlus",
     "smoothgrad": "plainfilm.attribution.smoothgrad:SmoothGrad",
     "expected-gradients": "plainfilm.attribution.expected_gradients:ExpectedGradients",
+    "iterative-delete": "plainfilm.attribution.iterative_delete:IterativeDelete",
     "occlusion": "plainfilm.attribution.occlusion:Occlusion",
     "iba": "plainfilm.attribution.bottleneck:Bottleneck",
     "inverse-iba": "plainfilm.attribution.bottleneck:InverseBottleneck",
@@ -55,7 +56,11 @@ def method_class(name: str) -> type[Method]:
 
 
 def build_method(
-    name: str, network: nn.Module, settings: Mapping[str, Any], card: Mapping[str, Any] | None = None
+    name: str,
+    network: nn.Module,
+    settings: Mapping[str, Any],
+    card: Mapping[str, Any] | None = None,
+    output: str = "",
 ) -> Method:
     """The method called ``name`` on a network.
 
@@ -65,6 +70,7 @@ def build_method(
         settings: The method's settings by name.
         card: The model's card. Where it names a file of feature "statistics", methods that need them and
             are given none take that.
+        output: What the network returns, "logit" for instance, for methods that ask and are not told.
 
     Raises:
         ModelError: for an unknown name, or a setting that the method does not know.
@@ -76,4 +82,6 @@ def build_method(
         raise ModelError(f"setting {unknown[0]!r}", f"one of {', '.join(known)}", name)
     if "statistics" in known and card and "statistics" in card:
         settings = {"statistics": card["statistics"], **settings}
+    if "output" in known and output:
+        settings = {"output": output, **settings}
     return method(network, **settings)

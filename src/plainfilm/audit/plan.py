@@ -112,7 +112,8 @@ class Plan:
         """The methods on the model's network, by name."""
         model = self.model
         return {
-            name: build_method(name, model.network, its, model.card) for name, its in self.methods.items()
+            name: build_method(name, model.network, its, model.card, model.output)
+            for name, its in self.methods.items()
         }
 
     @property

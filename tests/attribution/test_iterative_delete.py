@@ -96,7 +96,7 @@ def test_one_pixel_in_fifty_is_deleted_and_inverted_all_others_are():
 
     image = torch.arange(1.0, 401).reshape(1, 1, 20, 20)
     IterativeDelete(Quadratic(), rounds=3).attribute(image, 0)
-    # The gradient is the film itself; the 98th percentile lies above the 392 lowest, 8 pixels are the top 2 %.
+    # The gradient is the film itself; above the 98th percentile lie 8 of its 400 pixels.
     assert [int((x == 0).sum()) for x in seen[-3:]] == [0, 8, 16]
     assert seen[-1].max() == 384
     IterativeDelete(Quadratic(), rounds=2, invert=True).attribute(image, 0)

@@ -59,12 +59,21 @@ if TYPE_CHECKING:
     from plainfilm.metrics.insertion import insertion_deletion
     from plainfilm.metrics.measures import MEASURES, Measure, of_kind
     from plainfilm.metrics.multilabel import MultilabelAUROC, MultilabelAveragePrecision
+    from plainfilm.metrics.randomisation import (
+        ComplexityRise,
+        Randomisation,
+        cascading_randomisation,
+        efficient_randomisation,
+        smooth_randomisation,
+    )
+    from plainfilm.metrics.reinitialisation import randomisation_units
     from plainfilm.metrics.removal import counterfactual_recovery, removal_drop
     from plainfilm.metrics.sensitivity import sensitivity_n
 
 __all__ = [
     "MEASURES",
     "Comparison",
+    "ComplexityRise",
     "HitRate",
     "Interval",
     "LocalisationDice",
@@ -74,6 +83,7 @@ __all__ = [
     "MultilabelAUROC",
     "MultilabelAveragePrecision",
     "OperatingPoint",
+    "Randomisation",
     "RankInside",
     "ReliabilityBin",
     "Subgroup",
@@ -87,12 +97,14 @@ __all__ = [
     "bootstrap_interval",
     "brier_score",
     "by_subgroup",
+    "cascading_randomisation",
     "centre_prior",
     "count_stratum",
     "counterfactual_recovery",
     "delong_test",
     "delong_variance",
     "dice",
+    "efficient_randomisation",
     "expected_calibration_error",
     "expected_random_iou",
     "film_iou",
@@ -118,6 +130,7 @@ __all__ = [
     "point_by",
     "proportion_interval",
     "random_map",
+    "randomisation_units",
     "rank_agreement",
     "rank_inside",
     "relative_area",
@@ -128,6 +141,7 @@ __all__ = [
     "sensitivity_at_specificity",
     "sensitivity_n",
     "size_stratum",
+    "smooth_randomisation",
     "specificity_at_sensitivity",
     "tuned_threshold",
     "youden_point",
@@ -139,6 +153,14 @@ LATE = {
     "insertion": ("insertion_deletion",),
     "measures": ("MEASURES", "Measure", "of_kind"),
     "multilabel": ("MultilabelAUROC", "MultilabelAveragePrecision"),
+    "randomisation": (
+        "ComplexityRise",
+        "Randomisation",
+        "cascading_randomisation",
+        "efficient_randomisation",
+        "smooth_randomisation",
+    ),
+    "reinitialisation": ("randomisation_units",),
     "removal": ("counterfactual_recovery", "removal_drop"),
     "sensitivity": ("sensitivity_n",),
 }

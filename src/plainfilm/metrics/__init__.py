@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from plainfilm.lazy import loads_on_first_use
 from plainfilm.metrics.agreement import kendall_tau, rank_agreement
+from plainfilm.metrics.alignment import Alignment, counterfactual_alignment
 from plainfilm.metrics.baselines import centre_prior, expected_random_iou, random_map
 from plainfilm.metrics.bootstrap import bootstrap_interval, interval_from, resampled
 from plainfilm.metrics.classification import (
@@ -18,6 +19,15 @@ from plainfilm.metrics.classification import (
     delong_variance,
     multilabel_auroc,
     youden_point,
+)
+from plainfilm.metrics.counterfactual_truth import (
+    CounterfactualTruth,
+    against_truth,
+    change_inside,
+    change_ratio,
+    distance_to_truth,
+    effectiveness,
+    reversibility,
 )
 from plainfilm.metrics.delong import delong_test
 from plainfilm.metrics.intervals import Interval, mean_interval, proportion_interval
@@ -72,8 +82,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MEASURES",
+    "Alignment",
     "Comparison",
     "ComplexityRise",
+    "CounterfactualTruth",
     "HitRate",
     "Interval",
     "LocalisationDice",
@@ -88,6 +100,7 @@ __all__ = [
     "ReliabilityBin",
     "Subgroup",
     "TunedThreshold",
+    "against_truth",
     "age_bands",
     "attributes_of",
     "auroc",
@@ -99,11 +112,16 @@ __all__ = [
     "by_subgroup",
     "cascading_randomisation",
     "centre_prior",
+    "change_inside",
+    "change_ratio",
     "count_stratum",
+    "counterfactual_alignment",
     "counterfactual_recovery",
     "delong_test",
     "delong_variance",
     "dice",
+    "distance_to_truth",
+    "effectiveness",
     "efficient_randomisation",
     "expected_calibration_error",
     "expected_random_iou",
@@ -137,6 +155,7 @@ __all__ = [
     "reliability",
     "removal_drop",
     "resampled",
+    "reversibility",
     "road",
     "sensitivity_at_specificity",
     "sensitivity_n",

@@ -78,6 +78,13 @@ if TYPE_CHECKING:
     )
     from plainfilm.metrics.reinitialisation import randomisation_units
     from plainfilm.metrics.removal import counterfactual_recovery, removal_drop
+    from plainfilm.metrics.robustness import (
+        Repeatability,
+        Robustness,
+        blur_curve,
+        noise_curve,
+        repeatability,
+    )
     from plainfilm.metrics.sensitivity import sensitivity_n
 
 __all__ = [
@@ -98,6 +105,8 @@ __all__ = [
     "Randomisation",
     "RankInside",
     "ReliabilityBin",
+    "Repeatability",
+    "Robustness",
     "Subgroup",
     "TunedThreshold",
     "against_truth",
@@ -107,6 +116,7 @@ __all__ = [
     "auroc_interval",
     "average_precision",
     "best_case_iou",
+    "blur_curve",
     "bootstrap_interval",
     "brier_score",
     "by_subgroup",
@@ -140,6 +150,7 @@ __all__ = [
     "mean_iou",
     "multilabel_auroc",
     "multilabel_average_precision",
+    "noise_curve",
     "of_kind",
     "operating_point_at",
     "otsu_iou",
@@ -154,6 +165,7 @@ __all__ = [
     "relative_area",
     "reliability",
     "removal_drop",
+    "repeatability",
     "resampled",
     "reversibility",
     "road",
@@ -181,6 +193,7 @@ LATE = {
     ),
     "reinitialisation": ("randomisation_units",),
     "removal": ("counterfactual_recovery", "removal_drop"),
+    "robustness": ("Repeatability", "Robustness", "blur_curve", "noise_curve", "repeatability"),
     "sensitivity": ("sensitivity_n",),
 }
 

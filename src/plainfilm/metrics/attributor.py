@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from plainfilm.errors import InputError, ModelError, NumericError
@@ -37,6 +38,20 @@ def check_images(images: Tensor) -> None:
     if not isinstance(images, Tensor) or images.ndim != 4 or not len(images):
         got = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
         raise InputError(f"images {got}", "a tensor (B, C, H, W)", "images")
+
+
+def jittered(images: Tensor, noise: float, seed: int, copy: int) -> Tensor:
+    """One noisy copy of each image; all get the same draw, a function of seed and copy.
+
+    Args:
+        images: ``(B, C, H, W)``.
+        noise: Standard deviation as a share of the image's own range (max - min).
+        seed: Of the draws.
+        copy: Its number.
+    """
+    normal = np.random.default_rng([seed, copy]).standard_normal(images.shape[1:])
+    deviation = noise * (images.amax((1, 2, 3)) - images.amin((1, 2, 3))).view(-1, 1, 1, 1)
+    return images + deviation * torch.from_numpy(normal).to(images)
 
 
 def raw_maps(method: Attributor, images: Tensor, target: Target) -> np.ndarray:

@@ -13,14 +13,21 @@ from math import nan
 from typing import Any
 
 import numpy as np
-import torch
-from scipy.stats import rankdata
 from torch import Tensor, nn
 
 from plainfilm.errors import InputError, ModelError
-from plainfilm.metrics.attributor import Attributor, Factory, Target, check_images, on_a_copy, raw_maps
+from plainfilm.metrics.attributor import (
+    Attributor,
+    Factory,
+    Target,
+    check_images,
+    jittered,
+    on_a_copy,
+    raw_maps,
+)
 from plainfilm.metrics.intervals import Interval, mean_interval
 from plainfilm.metrics.reinitialisation import randomisation_units, reinitialise, without_default
+from plainfilm.metrics.similarity import rank_correlations, unit_ranks
 
 Progress = Callable[[int, int], None]
 """Called with the units done and all units."""
@@ -156,7 +163,7 @@ def smooth_randomisation(
     network, build = on_a_copy(method, classifier)
 
     def explain() -> np.ndarray:
-        noisy = (_noisy(images, noise, seed, copy) for copy in range(copies))
+        noisy = (jittered(images, noise, seed, copy) for copy in range(copies))
         return sum((_magnitudes(build, each, target) for each in noisy), start=np.zeros(1)) / copies
 
     return _cascade(network, explain, images, seed, units, independent, progress)
@@ -213,13 +220,13 @@ def _cascade(
     progress: Progress | None,
 ) -> Randomisation:
     names = randomisation_units(network, images[:1]) if units is None else _known(network, units)
-    ranks = _ranks(explain())
+    ranks = unit_ranks(explain())
     rows = []
     for done, name in enumerate(names, start=1):
         unit = network.get_submodule(name)
         trained = {key: value.clone() for key, value in unit.state_dict().items()} if independent else {}
         reinitialise(unit, seed, name)
-        rows.append(_correlations(ranks, _ranks(explain())))
+        rows.append(rank_correlations(ranks, unit_ranks(explain())))
         if independent:
             unit.load_state_dict(trained)
         if progress:
@@ -238,23 +245,3 @@ def _known(network: nn.Module, units: Sequence[str]) -> Sequence[str]:
 
 def _magnitudes(build: Callable[[], Attributor], images: Tensor, target: Target) -> np.ndarray:
     return np.abs(raw_maps(build(), images, target))
-
-
-def _noisy(images: Tensor, noise: float, seed: int, copy: int) -> Tensor:
-    drawn = torch.from_numpy(np.random.default_rng([seed, copy]).standard_normal(images.shape[1:]))
-    deviation = noise * (images.amax((1, 2, 3)) - images.amin((1, 2, 3))).view(-1, 1, 1, 1)
-    return images + deviation * drawn.to(images)
-
-
-def _ranks(maps: np.ndarray) -> np.ndarray:
-    """Centred midranks of each row at length 1; NaN for a constant row."""
-    ranks = rankdata(maps, axis=1)
-    ranks -= ranks.mean(axis=1, keepdims=True)
-    length = np.linalg.norm(ranks, axis=1, keepdims=True)
-    with np.errstate(invalid="ignore"):
-        return np.where(length > 0, ranks / length, nan)
-
-
-def _correlations(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Spearman's correlation of the maps of each image, from ranks."""
-    return np.einsum("ij,ij->i", first, second).clip(-1, 1)

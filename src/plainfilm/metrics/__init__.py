@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from plainfilm.lazy import loads_on_first_use
 from plainfilm.metrics.agreement import kendall_tau, rank_agreement
 from plainfilm.metrics.alignment import Alignment, counterfactual_alignment
+from plainfilm.metrics.balanced import balanced_auroc, balanced_subset
 from plainfilm.metrics.baselines import centre_prior, expected_random_iou, random_map
 from plainfilm.metrics.bootstrap import bootstrap_interval, interval_from, resampled
 from plainfilm.metrics.classification import (
@@ -115,6 +116,8 @@ __all__ = [
     "auroc",
     "auroc_interval",
     "average_precision",
+    "balanced_auroc",
+    "balanced_subset",
     "best_case_iou",
     "blur_curve",
     "bootstrap_interval",

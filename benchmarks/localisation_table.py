@@ -10,8 +10,8 @@ deviation of best-case IoU over these films. AUROC is that of a balanced subset 
 interval.
 
 ``--reference`` does what the published code did: one film more than the limit, magnitudes of every map, and
-masks that grow by antialiasing. The paper takes PA films alone (``--view PA``), and its AUROCs are truncated to
-two digits; these here are rounded.
+masks that grow by antialiasing. The paper takes PA films alone (``--view PA``), and its AUROCs are truncated
+to two digits; these here are rounded.
 
 ``--data nih`` and ``--data rsna`` are the real films with boxes under PLAINFILM_DATA.
 """

@@ -175,6 +175,28 @@ def test_ways_of_giving_a_method_are_one(network, images):
     np.testing.assert_allclose(found.correlations, expected.correlations, atol=1e-9)
 
 
+def test_a_wrapper_that_calls_its_part_network_is_taken_whole(network, images):
+    class Probability(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.network = network
+
+        def forward(self, images):
+            return self.network(images).sigmoid()
+
+    whole, seen = Probability(), []
+
+    def make(given):
+        seen.append(type(given))
+        return Gradient(given)
+
+    found = cascading_randomisation(make, whole, images, 0)
+    assert set(seen) == {Probability}
+    assert found.units == tuple(f"network.{name}" for name in UNITS)
+    built = cascading_randomisation(Gradient(whole), whole, images, 0)
+    np.testing.assert_allclose(built.correlations, found.correlations)
+
+
 class Both(nn.Module):
     """A network that returns two things."""
 

@@ -74,7 +74,7 @@ def on_a_copy(method: Any, classifier: Any) -> tuple[nn.Module, Callable[[], Att
     Raises:
         ModelError: for a classifier or a method that is none, or a method built on another network.
     """
-    network = getattr(classifier, "network", classifier)
+    network = _network_of(classifier)
     if not isinstance(network, nn.Module):
         raise ModelError(f"a {type(classifier).__name__}", "a Classifier or a torch.nn.Module", "classifier")
     copied = deepcopy(network).eval()
@@ -102,5 +102,10 @@ def _fields_holding(method: Any, network: nn.Module) -> dict[str, Any]:
 
 
 def _holds(value: Any, network: nn.Module) -> bool:
-    module = getattr(value, "network", value)
+    module = _network_of(value)
     return isinstance(module, nn.Module) and any(each is network for each in module.modules())
+
+
+def _network_of(value: Any) -> Any:
+    # A module may call one of its own parts "network".
+    return value if isinstance(value, nn.Module) else getattr(value, "network", None)

@@ -7,7 +7,7 @@ or a layer outside such blocks (the stem, the last norm, the classifier).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -143,7 +143,7 @@ def _is_leaf(module: nn.Module) -> bool:
     return next(module.children(), None) is None
 
 
-def _reset_of(module: nn.Module):  # type: ignore[no-untyped-def]
+def _reset_of(module: nn.Module) -> Callable[[], None] | None:
     # Attention names it with an underscore.
     return getattr(module, "reset_parameters", None) or getattr(module, "_reset_parameters", None)
 

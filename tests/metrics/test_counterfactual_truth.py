@@ -56,6 +56,9 @@ def test_the_true_counterfactual_is_judged_best(pairs):
         against_truth(films, each, truths, masks, np.ones(6), np.zeros(6)) for each in (truths, films, wiped)
     )
     np.testing.assert_array_equal(best.distance, 0)
+    np.testing.assert_array_equal(best.share_inside, best.truth_inside)
+    np.testing.assert_array_equal(bad.truth_inside, best.truth_inside)
+    assert best.intervals["truth_inside"].value < 1
     np.testing.assert_array_equal(none.distance, 1)
     assert (bad.distance > 1).all()
     assert (best.share_inside > 2 * bad.share_inside).all()

@@ -32,12 +32,15 @@ class CounterfactualTruth:
     Attributes:
         effectiveness: As ``effectiveness``.
         share_inside: As ``change_inside``.
+        truth_inside: The same for the true counterfactual. It is below 1 where a finding changes the film
+            outside its mask as well: by scatter, and by the window, which follows the whole film.
         change_ratio: As ``change_ratio``.
         distance: As ``distance_to_truth``.
     """
 
     effectiveness: np.ndarray
     share_inside: np.ndarray
+    truth_inside: np.ndarray
     change_ratio: np.ndarray
     distance: np.ndarray
 
@@ -53,6 +56,7 @@ class CounterfactualTruth:
         return {
             "effectiveness": mean_interval(self.effectiveness),
             "share_inside": mean_interval(self.share_inside),
+            "truth_inside": mean_interval(self.truth_inside),
             "log_change_ratio": mean_interval(np.where(np.isfinite(logarithms), logarithms, nan)),
             "distance": mean_interval(self.distance),
         }
@@ -78,6 +82,7 @@ def against_truth(
     return CounterfactualTruth(
         effectiveness(before, after),
         change_inside(films, counterfactuals, masks),
+        change_inside(films, truths, masks),
         change_ratio(films, counterfactuals, masks),
         distance_to_truth(films, counterfactuals, truths),
     )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from plainfilm.attribution.gradient import Gradient
     from plainfilm.attribution.guided_backprop import GuidedBackprop
     from plainfilm.attribution.integrated_gradients import IntegratedGradients
+    from plainfilm.attribution.iterative_delete import IterativeDelete
     from plainfilm.attribution.latent_shift import LatentShift
     from plainfilm.attribution.lrp import LRP
     from plainfilm.attribution.method import Method
@@ -39,6 +40,7 @@ _HOMES = {
     "Gradient": "gradient",
     "GuidedBackprop": "guided_backprop",
     "IntegratedGradients": "integrated_gradients",
+    "IterativeDelete": "iterative_delete",
     "LatentShift": "latent_shift",
     "Method": "method",
     "MultiLayerBottleneck": "multilayer_bottleneck",
@@ -61,6 +63,7 @@ __all__ = [
     "Gradient",
     "GuidedBackprop",
     "IntegratedGradients",
+    "IterativeDelete",
     "LatentShift",
     "Method",
     "MultiLayerBottleneck",

@@ -207,7 +207,7 @@ def target_scores(scores: Any, targets: Tensor) -> Tensor:
     return scores.gather(1, targets[:, None]).squeeze(1)
 
 
-def input_gradient(network: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+def input_gradient(network: Callable[[Tensor], Any], images: Tensor, targets: Tensor) -> Tensor:
     """d score[target] / d image, ``(B, C, H, W)``; 0 where the score does not depend on the image."""
     leaf = images.detach().requires_grad_()
     # The clone lets a network change its input in place.

@@ -22,6 +22,7 @@ OURS = {
     "grad-cam++": "plainfilm.attribution.gradcam_plus_plus:GradCAMPlusPlus",
     "smoothgrad": "plainfilm.attribution.smoothgrad:SmoothGrad",
     "expected-gradients": "plainfilm.attribution.expected_gradients:ExpectedGradients",
+    "iterative-delete": "plainfilm.attribution.iterative_delete:IterativeDelete",
     "occlusion": "plainfilm.attribution.occlusion:Occlusion",
     "iba": "plainfilm.attribution.bottleneck:Bottleneck",
     "inverse-iba": "plainfilm.attribution.bottleneck:InverseBottleneck",
@@ -59,7 +60,7 @@ def build_method(name: str, model: Classifier, settings: Mapping[str, Any]) -> A
     Args:
         name: As ``names`` lists it.
         model: The classifier. Where its card names a file of feature "statistics" or an "autoencoder",
-            methods that need one and are given none take that.
+            methods that need one and are given none take that; likewise what its network returns.
         settings: The method's settings by name.
 
     Raises:
@@ -71,6 +72,8 @@ def build_method(name: str, model: Classifier, settings: Mapping[str, Any]) -> A
     if unknown:
         raise ModelError(f"setting {unknown[0]!r}", f"one of {', '.join(known)}", name)
     companions = {what: model.card[what] for what in COMPANIONS if what in known and what in model.card}
+    if "output" in known:
+        companions["output"] = model.output
     build: Any = method
     built: Attribution = build(model.network if method.of_network else model, **{**companions, **settings})
     return built

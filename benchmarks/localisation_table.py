@@ -149,7 +149,7 @@ def columns(data: Any, asked: argparse.Namespace) -> Iterator[Column]:
     outlined = {name for film in data.outlined() for name in film}
     for finding in asked.findings or [name for name in data.findings if name in outlined]:
         for name, model in models.items():
-            if finding not in model.findings:
+            if finding not in model.findings or finding not in data.findings:
                 continue
             mine = scores[name][:, model.index(finding)]
             area = balanced_auroc(mine, data.labels([finding])[:, 0])

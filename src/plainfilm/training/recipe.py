@@ -97,10 +97,18 @@ class ManifestRecipe(_Strict):
 
 
 class ModelRecipe(_Strict):
-    """The network: "slim" or "densenet121"; ``start`` names a checkpoint whose features it takes over."""
+    """The network; "slim" is the small one of each task.
 
-    network: Literal["slim", "densenet121"] = "slim"
+    Attributes:
+        network: "slim" or "densenet121"; for the task autoencoder "slim", "autoencoder50", "autoencoder101"
+            or "autoencoder152".
+        start: A checkpoint whose features, or whose autoencoder, it takes over.
+        latent: For an autoencoder: planes, a fourth of the code's channels, and stride of its last stage.
+    """
+
+    network: Literal["slim", "densenet121", "autoencoder50", "autoencoder101", "autoencoder152"] = "slim"
     start: str | None = None
+    latent: tuple[int, int] | None = None
 
 
 class OptimiserRecipe(_Strict):
@@ -121,9 +129,12 @@ class Recipe(_Strict):
     """A whole training run.
 
     Attributes:
-        task: "classifier", "severity" (a score of a manifest) or "lungs".
+        task: "classifier", "severity" (a score of a manifest), "lungs" or "autoencoder".
         loss: "bce", or "weighted-bce" with positives weighted by their rarity in the
-            training part, at most ``weight_limit``; for a score "mse" or "smooth-l1".
+            training part, at most ``weight_limit``; for a score "mse" or "smooth-l1". Lungs and
+            autoencoders have a loss of their own.
+        augmentation: For an autoencoder: "posture" as for a classifier, or "wide", the movements of
+            Cohen et al. 2021.
         greatest_score: The end of the score's scale; Brixia's is 18.
         precision: As in Lightning; "bf16-mixed" is faster where the processor has it.
         devices: Processes; each takes one core or one accelerator.
@@ -133,10 +144,11 @@ class Recipe(_Strict):
     """
 
     name: str
-    task: Literal["classifier", "severity", "lungs"] = "classifier"
+    task: Literal["classifier", "severity", "lungs", "autoencoder"] = "classifier"
     data: Annotated[PhantomRecipe | TableRecipe | ManifestRecipe, Field(discriminator="kind")]
     model: ModelRecipe = ModelRecipe()
     loss: Literal["bce", "weighted-bce", "mse", "smooth-l1"] = "bce"
+    augmentation: Literal["posture", "wide"] = "posture"
     greatest_score: float = Field(18.0, gt=0)
     weight_limit: float = Field(8.0, gt=0)
     optimiser: OptimiserRecipe = OptimiserRecipe()
@@ -154,6 +166,11 @@ class Recipe(_Strict):
             raise ValueError("data of kind manifest with a score for the task severity")
         if self.task == "lungs" and not isinstance(self.data, PhantomRecipe):
             raise ValueError("data of kind phantom for the task lungs")
+        is_autoencoder = self.task == "autoencoder"
+        if not is_autoencoder and (self.augmentation == "wide" or self.model.latent):
+            raise ValueError("the task autoencoder for a wide augmentation and a latent size")
+        if is_autoencoder != self.model.network.startswith("autoencoder") and self.model.network != "slim":
+            raise ValueError("a network of its own task")
         if is_score != (self.loss in ("mse", "smooth-l1")):
             raise ValueError("the loss mse or smooth-l1 for the task severity, and for it alone")
         return self

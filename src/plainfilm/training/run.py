@@ -19,6 +19,14 @@ from plainfilm.io.atomic import sweep
 from plainfilm.io.checkpoint import STEM, load_strictly
 from plainfilm.losses.bce import balancing_weights
 from plainfilm.metrics import Interval, youden_point
+from plainfilm.models.autoencoder import (
+    Autoencoder,
+    autoencoder50,
+    autoencoder101,
+    autoencoder152,
+    autoencoder_slim,
+)
+from plainfilm.models.autoencoder_store import load_autoencoder, save_autoencoder
 from plainfilm.models.classifier import Classifier
 from plainfilm.models.densenet import DenseNet, densenet121, densenet_slim
 from plainfilm.models.lungs import LungSegmenter, load_lungs, save_lungs
@@ -35,11 +43,21 @@ from plainfilm.training.lock import run_lock
 from plainfilm.training.lungs import LungSegmentation, evaluate_lungs
 from plainfilm.training.parts import Parts, Progress, parts_of
 from plainfilm.training.recipe import Recipe
+from plainfilm.training.reconstruction import Reconstruction, reconstruction_figures
 from plainfilm.training.severity import Severity, in_score_units, severity_figures
 from plainfilm.training.snapshots import FOLDER, snapshots_in
 
-MEASURES = {"classifier": "auroc", "severity": "value", "lungs": "dice"}
+MEASURES = {"classifier": "auroc", "severity": "value", "lungs": "dice", "autoencoder": "value"}
 """Task to what its figures are."""
+
+CLASSIFIERS = {"slim": densenet_slim, "densenet121": densenet121}
+
+AUTOENCODERS = {
+    "slim": autoencoder_slim,
+    "autoencoder50": autoencoder50,
+    "autoencoder101": autoencoder101,
+    "autoencoder152": autoencoder152,
+}
 
 FEATURES = "features."
 """How the weights of a DenseNet begin, but for those of its head."""
@@ -71,7 +89,12 @@ def train(
         ResourceError: where another process holds the folder, or an unfinished run lies there and is not
             resumed; further errors as ``fit``.
     """
-    tasks = {"classifier": _train_classifier, "severity": _train_severity, "lungs": _train_lungs}
+    tasks = {
+        "classifier": _train_classifier,
+        "severity": _train_severity,
+        "lungs": _train_lungs,
+        "autoencoder": _train_autoencoder,
+    }
     with _held(out, resume):
         lightning.seed_everything(recipe.seed, verbose=False)
         return tasks[recipe.task](recipe, parts_of(recipe, cache, progress), out, resume)
@@ -165,13 +188,41 @@ def _train_lungs(recipe: Recipe, parts: Parts, out: Path, resume: bool) -> dict[
     return figures
 
 
+def _train_autoencoder(recipe: Recipe, parts: Parts, out: Path, resume: bool) -> dict[str, Interval]:
+    autoencoder = new_autoencoder(recipe)
+    task = Reconstruction(autoencoder, recipe, _steps(recipe, parts))
+    best = BestNetwork(
+        out, lambda epoch, score: save_autoencoder(autoencoder, out, _card(recipe, epoch, score, task.score))
+    )
+    if not fit(task, recipe, parts, out, best, resume):
+        return {}
+    autoencoder = load_autoencoder(out)
+    figures = reconstruction_figures(autoencoder, parts.test)
+    save_autoencoder(autoencoder, out, {"test": as_json(figures, "value"), "test_films": len(parts.test)})
+    return figures
+
+
+def new_autoencoder(recipe: Recipe) -> Autoencoder:
+    """The untrained autoencoder of a recipe, or the one that the recipe starts from.
+
+    Raises:
+        ArtifactError: if the start is another network.
+    """
+    latent = recipe.model.latent
+    autoencoder = AUTOENCODERS[recipe.model.network](recipe.data.size, latent)
+    if recipe.model.start:
+        start = load_autoencoder(recipe.model.start).state_dict()
+        load_strictly(autoencoder, start, f"model.start {recipe.model.start}")
+    return autoencoder
+
+
 def new_classifier(recipe: Recipe, targets: tuple[str, ...]) -> Classifier:
     """The untrained network of a recipe; its features taken over where the recipe names a start.
 
     Raises:
         ArtifactError: if the start is another network.
     """
-    build = {"slim": densenet_slim, "densenet121": densenet121}[recipe.model.network]
+    build = CLASSIFIERS[recipe.model.network]
     network: DenseNet = build(len(targets))
     if recipe.model.start:
         start = load(recipe.model.start).network.state_dict()

@@ -1,14 +1,14 @@
-"""Does a counterfactual change the finding and little else? Latent Shift on rendered films, against the truth.
+"""Does a counterfactual change the finding and little else? Latent Shift on films whose truth is known.
 
     python benchmarks/counterfactuals.py [--films 30] [--autoencoders phantom ...] [--findings ...]
 
-On films of a finding that the shipped model calls (p >= 0.6) the cause is known to the pixel, and so is the
-same patient without it. Printed for each finding and method: the share of the map inside the cause, the density
-of the map inside over that outside, and the best-case IoU, with Student's interval over films, each of another
-patient. For Latent Shift also how often the prediction fell as far as asked, how far the film came to the true
-counterfactual (1: no nearer than the film as it was), how near the way back ends to its start (0: there), and
-what share of the *true* change lies inside the cause, which is the ceiling. Several autoencoders give the sweep
-over latent sizes.
+On films of a finding that the shipped model calls (p >= 0.6) the cause is known to the pixel, and so is
+the same patient without it. Printed for each finding and method: the share of the map inside the cause,
+the density of the map inside over that outside, and the best-case IoU, with Student's interval over films,
+each of another patient. For Latent Shift also how often the prediction fell as far as asked, how far the
+film came to the true counterfactual (1: no nearer than the film as it was), how near the way back ends to
+its start (0: there), and what share of the *true* change lies inside the cause, which is the ceiling.
+Several autoencoders give the sweep over latent sizes.
 """
 
 from __future__ import annotations

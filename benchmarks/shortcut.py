@@ -3,11 +3,11 @@
     python benchmarks/shortcut.py [SETTING ...] [--runs FOLDER] [--devices ...] [--correlations ...]
 
 Classifiers start from the shipped one and learn a faint pneumothorax from recipes/shortcut.yaml, while a
-device goes with it in training at a chosen correlation; at 0 the two are independent. All are judged on films
-where they are independent. Printed for each: the AUROC where the tie holds and where it does not, how well the score
-tells the *device*, and where its maps go on films that show both: the share of maxima inside the device and
-inside the pneumothorax, and the density of the evidence there (1 = spread evenly over the film). A method
-exposes the cheat where the density in the device grows with the correlation.
+device goes with it in training at a chosen correlation; at 0 the two are independent. All are judged on
+films where they are independent. Printed for each: the AUROC where the tie holds and where it does not,
+how well the score tells the *device*, and where its maps go on films that show both: the share of maxima
+inside the device and inside the pneumothorax, and the density of the evidence there (1 = spread evenly
+over the film). A method exposes the cheat where the density in the device grows with the correlation.
 """
 
 from __future__ import annotations

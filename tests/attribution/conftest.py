@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 import torchvision
 import torchxrayvision as xrv
 from torch import Tensor, nn
+
+from plainfilm.attribution.counterfactual import Counterfactual
+from plainfilm.attribution.latent_search import Stop
 
 torch.set_num_threads(1)
 
@@ -32,6 +36,20 @@ class Small(nn.Module):
         return self.head(F.relu(features - 0.1, inplace=True).mean((2, 3)))
 
 
+class Pooled(nn.Module):
+    """An autoencoder whose latent is the film in blocks of four pixels, and which is not quite faithful."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.tensor(0.9))
+
+    def encode(self, images: Tensor) -> Tensor:
+        return F.avg_pool2d(images, 4)
+
+    def decode(self, latents: Tensor) -> Tensor:
+        return self.gain * F.interpolate(latents, scale_factor=4, mode="bilinear", align_corners=False)
+
+
 def randomised(network: nn.Module) -> nn.Module:
     """Batch norms with statistics that matter, as training would leave them."""
     for module in network.modules():
@@ -45,6 +63,28 @@ def randomised(network: nn.Module) -> nn.Module:
 def small() -> nn.Module:
     torch.manual_seed(0)
     return randomised(Small())
+
+
+@pytest.fixture
+def pooled() -> nn.Module:
+    return Pooled().eval()
+
+
+@pytest.fixture
+def made() -> Callable[..., Counterfactual]:
+    """A counterfactual of noise."""
+
+    def make(frames=5, stop=(Stop.DROP, Stop.RISE), kappa=0.01):
+        draws = torch.Generator().manual_seed(0)
+        films = torch.rand(frames, 1, 12, 10, generator=draws)
+        image, middle = torch.rand(2, 1, 12, 10, generator=draws)
+        lambdas, predictions = np.linspace(-40, 5, frames), np.linspace(0.2, 0.9, frames)
+        return Counterfactual(
+            image, middle, lambdas, films, predictions, 0.8, 0.75, (-40.0, 5.0), stop, kappa, (0.0, 1.0), 20,
+            "Mass",
+        )  # fmt: skip
+
+    return make
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from plainfilm.attribution import (
     Gradient,
     GuidedBackprop,
     IntegratedGradients,
+    IterativeDelete,
     Occlusion,
     SmoothGrad,
 )
@@ -21,7 +22,7 @@ from plainfilm.errors import ModelError, NumericError
 
 METHODS = [
     Gradient, GuidedBackprop, IntegratedGradients, GradCAM, GradCAMPlusPlus, Occlusion, SmoothGrad,
-    ExpectedGradients, DeepLift, LRP,
+    ExpectedGradients, DeepLift, LRP, IterativeDelete,
 ]  # fmt: skip
 
 

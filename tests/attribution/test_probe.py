@@ -11,6 +11,7 @@ from plainfilm.attribution import (
     Gradient,
     GuidedBackprop,
     IntegratedGradients,
+    IterativeDelete,
     Occlusion,
     SmoothGrad,
 )
@@ -18,7 +19,7 @@ from plainfilm.attribution.probe import probe
 
 METHODS = [
     Gradient, GuidedBackprop, IntegratedGradients, GradCAM, GradCAMPlusPlus, Occlusion, SmoothGrad,
-    ExpectedGradients,
+    ExpectedGradients, IterativeDelete,
 ]  # fmt: skip
 
 

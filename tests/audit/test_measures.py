@@ -57,7 +57,7 @@ def test_the_images_own_scores_are_computed_once(block: Block, monkeypatch: pyte
 def test_a_constant_film_has_a_map_of_zeros(model: Classifier, films: Films) -> None:
     data = films(4, constant=(1,))
     block = Block.of(model, [(data[1], "Mass"), (data[2], "Nodule")], 0)
-    maps = block.explain(build_method("gradient", model.network, {}))
+    maps = block.explain(build_method("gradient", model, {}))
     assert not maps[0].any()
     assert maps[1].any()
 

@@ -8,6 +8,7 @@ from plainfilm.lazy import loads_on_first_use
 
 if TYPE_CHECKING:
     from plainfilm.attribution.bottleneck import Bottleneck
+    from plainfilm.attribution.counterfactual import Counterfactual
     from plainfilm.attribution.deeplift import DeepLift
     from plainfilm.attribution.expected_gradients import ExpectedGradients
     from plainfilm.attribution.explain import explain_films
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from plainfilm.attribution.gradient import Gradient
     from plainfilm.attribution.guided_backprop import GuidedBackprop
     from plainfilm.attribution.integrated_gradients import IntegratedGradients
+    from plainfilm.attribution.iterative_delete import IterativeDelete
+    from plainfilm.attribution.latent_shift import LatentShift
     from plainfilm.attribution.lrp import LRP
     from plainfilm.attribution.method import Method
     from plainfilm.attribution.multilayer_bottleneck import MultiLayerBottleneck
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "LRP": "lrp",
     "Bottleneck": "bottleneck",
+    "Counterfactual": "counterfactual",
     "DeepLift": "deeplift",
     "ExpectedGradients": "expected_gradients",
     "Explanation": "explanation",
@@ -36,6 +40,8 @@ _HOMES = {
     "Gradient": "gradient",
     "GuidedBackprop": "guided_backprop",
     "IntegratedGradients": "integrated_gradients",
+    "IterativeDelete": "iterative_delete",
+    "LatentShift": "latent_shift",
     "Method": "method",
     "MultiLayerBottleneck": "multilayer_bottleneck",
     "Occlusion": "occlusion",
@@ -47,6 +53,7 @@ _HOMES = {
 __all__ = [
     "LRP",
     "Bottleneck",
+    "Counterfactual",
     "DeepLift",
     "ExpectedGradients",
     "Explanation",
@@ -56,6 +63,8 @@ __all__ = [
     "Gradient",
     "GuidedBackprop",
     "IntegratedGradients",
+    "IterativeDelete",
+    "LatentShift",
     "Method",
     "MultiLayerBottleneck",
     "Occlusion",

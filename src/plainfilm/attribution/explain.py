@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 import plainfilm
+from plainfilm.attribution.counterfactual import Counterfactual
 from plainfilm.attribution.explanation import Explanation, Status
 from plainfilm.attribution.gradcam import GradCAM
-from plainfilm.attribution.method import Method
+from plainfilm.attribution.latent_shift import LatentShift
+from plainfilm.attribution.method import Attribution
 from plainfilm.attribution.occlusion import Occlusion
 from plainfilm.attribution.registry import build_method
 from plainfilm.errors import ModelError
@@ -63,13 +65,13 @@ def explain_films(
         return []
     radiographs = [as_radiograph(film) for film in films]
     indices = [model.index(name) for name in each]
-    how = build_method(method, model.network, settings, model.card)
+    how = build_method(method, model, settings)
     images, placements = model.prepare_batch(radiographs)
     start = time.perf_counter()
-    maps = how.attribute(images, indices).squeeze(1)
+    found = _found(how, images, indices)
     seconds = (time.perf_counter() - start) / len(films)
     rows = _probabilities(model, images)
-    subjects = zip(radiographs, placements, indices, maps, rows, strict=True)
+    subjects = zip(radiographs, placements, indices, *found, rows, strict=True)
     return [_explanation(model, how, method, seconds, *subject) for subject in subjects]
 
 
@@ -82,36 +84,54 @@ def explain_targets(
 ) -> list[Explanation]:
     """``explain`` for several findings of one film, which is prepared and classified once.
 
-    Grad-CAM takes a single forward pass for all of them, and occlusion as many as for one.
+    Grad-CAM takes a single forward pass for all of them, occlusion as many as for one, and Latent Shift
+    encodes the film once.
     """
     indices = [model.index(name) for name in targets]
     if not indices:
         return []
-    how = build_method(method, model.network, settings, model.card)
+    how = build_method(method, model, settings)
     radiograph = as_radiograph(film)
     image, placement = model.prepare(radiograph)
     start = time.perf_counter()
     if isinstance(how, GradCAM | Occlusion):
-        maps = how.all_targets(image)[0, indices]
+        found = _Found(how.all_targets(image)[0, indices], (None,) * len(indices))
+    elif isinstance(how, LatentShift):
+        found = _found(how, image, indices)
     else:
-        maps = how.attribute(image.expand(len(indices), -1, -1, -1), indices).squeeze(1)
+        found = _found(how, image.expand(len(indices), -1, -1, -1), indices)
     seconds = (time.perf_counter() - start) / len(indices)
     row = _probabilities(model, image)[0]
     return [
-        _explanation(model, how, method, seconds, radiograph, placement, index, values, row)
-        for index, values in zip(indices, maps, strict=True)
+        _explanation(model, how, method, seconds, radiograph, placement, index, values, films, row)
+        for index, values, films in zip(indices, *found, strict=True)
     ]
+
+
+class _Found(NamedTuple):
+    """The map of each target ``(B, h, w)``, and its films where the method makes films."""
+
+    maps: Tensor
+    counterfactuals: Sequence[Counterfactual | None]
+
+
+def _found(how: Attribution, images: Tensor, indices: list[int]) -> _Found:
+    if not isinstance(how, LatentShift):
+        return _Found(how.attribute(images, indices).squeeze(1), (None,) * len(indices))
+    counterfactuals = how.counterfactuals(images, indices)
+    return _Found(how.maps_of(counterfactuals).squeeze(1), counterfactuals)
 
 
 def _explanation(
     model: Classifier,
-    how: Method,
+    how: Attribution,
     name: str,
     seconds: float,
     film: Radiograph,
     placement: Placement,
     index: int,
     raw: Tensor,
+    counterfactual: Counterfactual | None,
     probabilities: np.ndarray,
 ) -> Explanation:
     values = raw.float().cpu().numpy()
@@ -125,14 +145,21 @@ def _explanation(
         target=model.targets[index],
         method=name,
         settings=how.settings(),
-        status=Status.FLAT if values.min() == values.max() else Status.OK,
+        status=_status(values, counterfactual),
         placement=placement.at((values.shape[0], values.shape[1])),
         film=film,
         probability=float(probabilities[index]),
         evidence=how.evidence,
         output=model.output,
         provenance=_provenance(model, film, seconds),
+        counterfactual=counterfactual,
     )
+
+
+def _status(values: np.ndarray, counterfactual: Counterfactual | None) -> Status:
+    if values.min() == values.max():
+        return Status.FLAT
+    return Status.OK if counterfactual is None or counterfactual.reached else Status.NOT_REACHED
 
 
 def _probabilities(model: Classifier, images: Tensor) -> np.ndarray:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from plainfilm.attribution.counterfactual import Counterfactual
 from plainfilm.attribution.picture import save_overlay
 from plainfilm.errors import ArtifactError, InputError, ModelError
 from plainfilm.io.arrays import read_npz
@@ -23,6 +24,7 @@ class Status(StrEnum):
 
     OK = "ok"
     FLAT = "flat"
+    NOT_REACHED = "not reached"
 
     @property
     def sentence(self) -> str:
@@ -32,6 +34,7 @@ class Status(StrEnum):
 _SENTENCES = {
     Status.OK: "The map varies over the film.",
     Status.FLAT: "The map is constant: nothing in this film moves the score, or the film itself is constant.",
+    Status.NOT_REACHED: "The prediction did not fall as far as asked; the map shows how far the search went.",
 }
 
 
@@ -53,6 +56,7 @@ class Explanation:
             values, or the "magnitude" where the sign has no place on a film.
         provenance: Versions, model and film by hash.
         output: Whether the model returns a "logit", a "probability" or a "value".
+        counterfactual: The films that the map was made of, where the method makes films.
     """
 
     map: np.ndarray = field(repr=False)
@@ -67,6 +71,7 @@ class Explanation:
     evidence: str = "positive"
     provenance: Mapping[str, Any] = field(default_factory=dict)
     output: str = "logit"
+    counterfactual: Counterfactual | None = field(default=None, repr=False)
 
     def on_film(self) -> np.ndarray:
         """The map on the film's own grid, float32 ``(H, W)``; 0 where the model saw nothing."""
@@ -91,6 +96,8 @@ class Explanation:
 
     def save(self, path: str | Path) -> Path:
         """Writes a picture (.png, .jpg, .webp) or the raw map with its record (.npz), atomically.
+
+        Films that move are written by ``counterfactual.save``.
 
         Raises:
             InputError: for another suffix.
@@ -120,6 +127,7 @@ class Explanation:
             "evidence": self.evidence,
             "placement": asdict(self.placement),
             "provenance": dict(self.provenance),
+            **({"counterfactual": self.counterfactual.record()} if self.counterfactual else {}),
         }  # fmt: skip
 
 

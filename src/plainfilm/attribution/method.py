@@ -24,9 +24,36 @@ Evidence = str
 """How a raw map becomes evidence to be localised: its "positive" part or its "magnitude"."""
 
 
+class Attribution(ABC):
+    """A frozen dataclass of settings with ``attribute``; its first field is the model that it explains.
+
+    Attributes:
+        unit: What one unit of a map means.
+        evidence: Which part of a map counts.
+        of_network: Whether the model is the bare network, before the sigmoid, and not the classifier.
+    """
+
+    unit: ClassVar[str] = ""
+    evidence: ClassVar[Evidence] = "magnitude"
+    of_network: ClassVar[bool] = True
+
+    @abstractmethod
+    def attribute(self, images: Tensor, target: Target) -> Tensor:
+        """Maps ``(B, 1, h, w)`` of images ``(B, C, H, W)``, for one target or one for each image."""
+
+    @classmethod
+    def setting_names(cls) -> tuple[str, ...]:
+        """What can be set: all fields but the model."""
+        return tuple(each.name for each in fields(cls)[1:])  # type: ignore[arg-type]
+
+    def settings(self) -> dict[str, Any]:
+        """The settings by name, without the model."""
+        return {name: getattr(self, name) for name in self.setting_names()}
+
+
 @dataclass(frozen=True, eq=False)
-class Method(ABC):
-    """A method of attribution: settings on a network, and ``attribute``.
+class Method(Attribution):
+    """A method of attribution that explains a network: settings, and ``attribute``.
 
     A method defines ``maps``; ``attribute`` brings the probe, the check of the
     targets, the chunks and the check of the result.
@@ -38,8 +65,6 @@ class Method(ABC):
 
     network: nn.Module
     memory: float = field(default=2.0, kw_only=True)
-    unit: ClassVar[str] = ""
-    evidence: ClassVar[Evidence] = "magnitude"
 
     def __post_init__(self) -> None:
         if not isinstance(self.memory, int | float) or not self.memory > 0:
@@ -79,13 +104,11 @@ class Method(ABC):
     def maps(self, images: Tensor, targets: Tensor) -> Tensor:
         """The method itself: ``(B, C, H, W)`` and ``(B,)`` to ``(B, 1, h, w)``, inside the probe."""
 
-    def settings(self) -> dict[str, Any]:
-        """The settings by name, without the network."""
-        return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "network"}
-
 
 def checked_images(images: Tensor, network: nn.Module) -> Tensor:
     """Images in the precision of the network's weights, which is float32 inside the probe, or float64.
+
+    Where there are no weights, float64 stays and all else becomes float32.
 
     Raises:
         ModelError: unless ``(B, C, H, W)`` and floating point.
@@ -102,7 +125,8 @@ def checked_images(images: Tensor, network: nn.Module) -> Tensor:
             else type(images).__name__
         )
         raise ModelError(got, "floating-point images (B, C, H, W)", "attribute()")
-    weights = next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.float32)
+    own = torch.float64 if images.dtype == torch.float64 else torch.float32
+    weights = next((p.dtype for p in network.parameters() if p.is_floating_point()), own)
     return images.detach().to(weights)
 
 
@@ -183,7 +207,7 @@ def target_scores(scores: Any, targets: Tensor) -> Tensor:
     return scores.gather(1, targets[:, None]).squeeze(1)
 
 
-def input_gradient(network: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+def input_gradient(network: Callable[[Tensor], Any], images: Tensor, targets: Tensor) -> Tensor:
     """d score[target] / d image, ``(B, C, H, W)``; 0 where the score does not depend on the image."""
     leaf = images.detach().requires_grad_()
     # The clone lets a network change its input in place.

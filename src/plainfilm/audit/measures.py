@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from plainfilm.attribution.method import Evidence, Method
+from plainfilm.attribution.method import Attribution, Evidence
 from plainfilm.datasets.study import Study
 from plainfilm.findings import SUPPORT_DEVICES
 from plainfilm.metrics.baselines import CENTRE, RANDOM, centre_prior, random_map
@@ -61,7 +61,7 @@ class Block:
         targets = torch.tensor([model.index(finding) for _, finding in subjects], device=images.device)
         return cls(model, subjects, images, placements, targets, first)
 
-    def explain(self, method: Method) -> np.ndarray:
+    def explain(self, method: Attribution) -> np.ndarray:
         """Raw maps ``(B, h, w)``; zeros for a constant film, where a map comes from the network's borders."""
         maps = method.attribute(self.images, self.targets)[:, 0].float().cpu().numpy()
         return np.where(self._blank[:, None, None], np.float32(0), maps)

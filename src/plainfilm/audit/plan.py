@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 import plainfilm
-from plainfilm.attribution.method import Method
+from plainfilm.attribution.method import Attribution
 from plainfilm.attribution.registry import build_method
 from plainfilm.datasets.phantom import Phantom
 from plainfilm.datasets.study import Study
@@ -108,12 +108,9 @@ class Plan:
         return shared
 
     @cached_property
-    def built(self) -> dict[str, Method]:
-        """The methods on the model's network, by name."""
-        model = self.model
-        return {
-            name: build_method(name, model.network, its, model.card) for name, its in self.methods.items()
-        }
+    def built(self) -> dict[str, Attribution]:
+        """The methods on the model, by name."""
+        return {name: build_method(name, self.model, its) for name, its in self.methods.items()}
 
     @property
     def truth(self) -> str:

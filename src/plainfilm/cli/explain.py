@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -126,7 +125,7 @@ def with_settings(names: Sequence[str], pairs: Sequence[str]) -> dict[str, dict[
     from plainfilm.attribution.registry import method_class
 
     classes = {name.strip(): method_class(name.strip()) for name in names}
-    known = {name: {f.name for f in fields(found)} - {"network"} for name, found in classes.items()}
+    known = {name: set(found.setting_names()) for name, found in classes.items()}
     methods: dict[str, dict[str, Any]] = {name: {} for name in known}
     for pair in pairs:
         setting, equals, value = pair.partition("=")

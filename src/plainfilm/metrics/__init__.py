@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from plainfilm.lazy import loads_on_first_use
 from plainfilm.metrics.agreement import kendall_tau, rank_agreement
+from plainfilm.metrics.alignment import Alignment, counterfactual_alignment
+from plainfilm.metrics.balanced import balanced_auroc, balanced_subset
 from plainfilm.metrics.baselines import centre_prior, expected_random_iou, random_map
 from plainfilm.metrics.bootstrap import bootstrap_interval, interval_from, resampled
 from plainfilm.metrics.classification import (
@@ -18,6 +20,15 @@ from plainfilm.metrics.classification import (
     delong_variance,
     multilabel_auroc,
     youden_point,
+)
+from plainfilm.metrics.counterfactual_truth import (
+    CounterfactualTruth,
+    against_truth,
+    change_inside,
+    change_ratio,
+    distance_to_truth,
+    effectiveness,
+    reversibility,
 )
 from plainfilm.metrics.delong import delong_test
 from plainfilm.metrics.intervals import Interval, mean_interval, proportion_interval
@@ -59,12 +70,30 @@ if TYPE_CHECKING:
     from plainfilm.metrics.insertion import insertion_deletion
     from plainfilm.metrics.measures import MEASURES, Measure, of_kind
     from plainfilm.metrics.multilabel import MultilabelAUROC, MultilabelAveragePrecision
+    from plainfilm.metrics.randomisation import (
+        ComplexityRise,
+        Randomisation,
+        cascading_randomisation,
+        efficient_randomisation,
+        smooth_randomisation,
+    )
+    from plainfilm.metrics.reinitialisation import randomisation_units
     from plainfilm.metrics.removal import counterfactual_recovery, removal_drop
+    from plainfilm.metrics.robustness import (
+        Repeatability,
+        Robustness,
+        blur_curve,
+        noise_curve,
+        repeatability,
+    )
     from plainfilm.metrics.sensitivity import sensitivity_n
 
 __all__ = [
     "MEASURES",
+    "Alignment",
     "Comparison",
+    "ComplexityRise",
+    "CounterfactualTruth",
     "HitRate",
     "Interval",
     "LocalisationDice",
@@ -74,25 +103,39 @@ __all__ = [
     "MultilabelAUROC",
     "MultilabelAveragePrecision",
     "OperatingPoint",
+    "Randomisation",
     "RankInside",
     "ReliabilityBin",
+    "Repeatability",
+    "Robustness",
     "Subgroup",
     "TunedThreshold",
+    "against_truth",
     "age_bands",
     "attributes_of",
     "auroc",
     "auroc_interval",
     "average_precision",
+    "balanced_auroc",
+    "balanced_subset",
     "best_case_iou",
+    "blur_curve",
     "bootstrap_interval",
     "brier_score",
     "by_subgroup",
+    "cascading_randomisation",
     "centre_prior",
+    "change_inside",
+    "change_ratio",
     "count_stratum",
+    "counterfactual_alignment",
     "counterfactual_recovery",
     "delong_test",
     "delong_variance",
     "dice",
+    "distance_to_truth",
+    "effectiveness",
+    "efficient_randomisation",
     "expected_calibration_error",
     "expected_random_iou",
     "film_iou",
@@ -110,6 +153,7 @@ __all__ = [
     "mean_iou",
     "multilabel_auroc",
     "multilabel_average_precision",
+    "noise_curve",
     "of_kind",
     "operating_point_at",
     "otsu_iou",
@@ -118,16 +162,20 @@ __all__ = [
     "point_by",
     "proportion_interval",
     "random_map",
+    "randomisation_units",
     "rank_agreement",
     "rank_inside",
     "relative_area",
     "reliability",
     "removal_drop",
+    "repeatability",
     "resampled",
+    "reversibility",
     "road",
     "sensitivity_at_specificity",
     "sensitivity_n",
     "size_stratum",
+    "smooth_randomisation",
     "specificity_at_sensitivity",
     "tuned_threshold",
     "youden_point",
@@ -139,7 +187,16 @@ LATE = {
     "insertion": ("insertion_deletion",),
     "measures": ("MEASURES", "Measure", "of_kind"),
     "multilabel": ("MultilabelAUROC", "MultilabelAveragePrecision"),
+    "randomisation": (
+        "ComplexityRise",
+        "Randomisation",
+        "cascading_randomisation",
+        "efficient_randomisation",
+        "smooth_randomisation",
+    ),
+    "reinitialisation": ("randomisation_units",),
     "removal": ("counterfactual_recovery", "removal_drop"),
+    "robustness": ("Repeatability", "Robustness", "blur_curve", "noise_curve", "repeatability"),
     "sensitivity": ("sensitivity_n",),
 }
 

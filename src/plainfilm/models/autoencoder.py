@@ -7,7 +7,6 @@ block's third ReLU, before the shortcut is added, is unusual and belongs to its 
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,8 +32,8 @@ class Thinned(nn.Conv2d):
         super().__init__(channels, out, kernel_size=1, bias=False)
         self.step = stride
 
-    def forward(self, input: Tensor) -> Tensor:
-        return super().forward(input[..., :: self.step, :: self.step])
+    def forward(self, features: Tensor) -> Tensor:
+        return super().forward(features[..., :: self.step, :: self.step])
 
 
 class Spread(nn.ConvTranspose2d):
@@ -44,8 +43,8 @@ class Spread(nn.ConvTranspose2d):
         super().__init__(channels, out, kernel_size=1, bias=False)
         self.step, self.rest = stride, rest
 
-    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
-        mixed = super().forward(input)
+    def forward(self, features: Tensor, output_size: list[int] | None = None) -> Tensor:
+        mixed = super().forward(features)
         height, width = ((side - 1) * self.step + 1 + self.rest for side in mixed.shape[-2:])
         spread = mixed.new_zeros(*mixed.shape[:2], height, width).to(memory_format=_format(mixed))
         spread[..., :: self.step, :: self.step] = mixed

@@ -169,9 +169,9 @@ class CalibratedClassifier(Classifier):
         """Findings without a curve, whose probability is the plain sigmoid."""
         return tuple(name for name in self.findings if name not in self.calibration.curves)
 
-    def probabilities(self, images: Tensor) -> Tensor:
+    def probabilities(self, images: Tensor, checked: bool = True) -> Tensor:
         """Calibrated probabilities ``(B, len(targets))`` of prepared images; errors as ``logits``."""
-        return self.as_probabilities(self.logits(images))
+        return self.as_probabilities(self.logits(images, checked))
 
     def as_probabilities(self, logits: Tensor) -> Tensor:
         """The calibrated probabilities of logits, ``(B, len(targets))`` both."""

@@ -132,23 +132,31 @@ class Classifier:
         images, placements = zip(*map(self.prepare, films), strict=True)
         return torch.cat(images), placements
 
-    def logits(self, images: Tensor) -> Tensor:
+    def logits(self, images: Tensor, checked: bool = True) -> Tensor:
         """Log-odds ``(B, len(targets))`` of prepared images; gradients flow.
+
+        Args:
+            images: ``(B, C, S, S)`` in the range of ``spec``.
+            checked: Whether images out of that range are refused, which films that a method made may leave.
 
         Raises:
             ModelError: if the images or the network's output do not fit (``InputSpec.check``).
             NumericError: if an image or an output is not finite.
         """
-        values = self._run(images)
+        values = self._run(images, checked)
         if self.output != "probability":
             return values
         # A probability that was rounded to 0 or 1 must not become an infinite logit.
         return torch.logit(values, eps=torch.finfo(values.dtype).eps)
 
-    def probabilities(self, images: Tensor) -> Tensor:
+    def probabilities(self, images: Tensor, checked: bool = True) -> Tensor:
         """Probabilities ``(B, len(targets))`` of prepared images; gradients flow, errors as ``logits``."""
-        values = self._run(images)
+        values = self._run(images, checked)
         return values.sigmoid() if self.output == "logit" else values
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """``probabilities``: a classifier may stand where a function of images is asked for."""
+        return self.probabilities(images)
 
     def as_probabilities(self, logits: Tensor) -> Tensor:
         """What ``probabilities`` gives where ``logits`` gave these, ``(B, len(targets))`` both."""
@@ -173,8 +181,9 @@ class Classifier:
     def _by_name(self, row: Sequence[float]) -> dict[str, float]:
         return {name: value for name, value in zip(self.targets, row, strict=True) if name}
 
-    def _run(self, images: Tensor) -> Tensor:
-        self.spec.check(images)
+    def _run(self, images: Tensor, checked: bool) -> Tensor:
+        if checked:
+            self.spec.check(images)
         try:
             with evaluating(self.network):
                 values = _forward(self.network, images.to(self.device))

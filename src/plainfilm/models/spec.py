@@ -68,6 +68,12 @@ class InputSpec:
         low, high = (np.broadcast_to(level, self.channels).astype(float) for level in (self.low, self.high))
         return low[:, None, None], high[:, None, None]
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The lowest ``low`` and the highest ``high`` of all channels."""
+        low, high = self.levels
+        return float(low.min()), float(high.max())
+
     def placement(self, film: tuple[int, int]) -> Placement:
         """Where the input lies on a film of height and width ``film``."""
         return Placement.fit(self.fit, film, (self.size, self.size))

@@ -63,7 +63,12 @@ def contours(mask: np.ndarray) -> list[np.ndarray]:
 
 def film_uri(pixels: np.ndarray) -> str:
     """A film ``(H, W)`` in [0, 1] as an embedded image."""
-    return _uri(Image.fromarray((pixels * 255 + 0.5).astype(np.uint8)))
+    return grey_uri((pixels * 255 + 0.5).astype(np.uint8))
+
+
+def grey_uri(greys: np.ndarray) -> str:
+    """Grey levels ``(H, W)``, uint8, as an embedded image."""
+    return _uri(Image.fromarray(greys))
 
 
 def overlay_uri(pixels: np.ndarray, values: np.ndarray, span: Span) -> str:

@@ -18,6 +18,7 @@ from plainfilm.metrics.intervals import Interval
 from plainfilm.radiograph import Radiograph
 from plainfilm.reports import figures, wording
 from plainfilm.reports.localisation import Score, by_finding, rows
+from plainfilm.reports.player import Player
 
 MOST_FILMS = 60
 """Films that a page shows; with more it would be slow to open. Tables count all of them."""
@@ -25,7 +26,10 @@ MOST_FILMS = 60
 
 @dataclass(frozen=True, eq=False)
 class Map:
-    """A map as a page shows it: ``values`` lie on the film at display size."""
+    """A map as a page shows it: ``values`` lie on the film at display size.
+
+    ``player`` holds the films that it was made of, where its method makes films.
+    """
 
     method: str
     target: str
@@ -33,13 +37,16 @@ class Map:
     probability: float
     is_flat: bool
     values: np.ndarray
+    player: Player | None = None
 
     @classmethod
     def of(cls, explanation: Explanation) -> Map:
         """The map of an explanation, without its film."""
+        films = explanation.counterfactual
         return cls(
             explanation.method, explanation.target, explanation.unit, explanation.probability,
             explanation.status is Status.FLAT, figures.small_map(explanation),
+            Player.of(films) if films else None,
         )  # fmt: skip
 
     @property
@@ -137,6 +144,11 @@ class Report:
     warnings: Sequence[str] = ()
     caution: str = ""
     is_value: bool = False
+
+    @property
+    def has_players(self) -> bool:
+        """Whether any film moves, for which alone the page holds a script."""
+        return any(m.player for case in self.cases for m in case.maps)
 
     @property
     def scales(self) -> dict[str, figures.Span]:

@@ -111,6 +111,18 @@ class ModelRecipe(_Strict):
     latent: tuple[int, int] | None = None
 
 
+class PerceptualRecipe(_Strict):
+    """What an autoencoder must not lose in the eyes of a classifier: features of its dense blocks.
+
+    Attributes:
+        model: A DenseNet of ours by name or file (``plainfilm.load``).
+        weight: Against the elastic loss of a film, which is a sum over its pixels.
+    """
+
+    model: str = "phantom"
+    weight: float = Field(1500.0, gt=0)
+
+
 class OptimiserRecipe(_Strict):
     """AdamW under one cycle: warm-up, then cosine.
 
@@ -135,6 +147,8 @@ class Recipe(_Strict):
             autoencoders have a loss of their own.
         augmentation: For an autoencoder: "posture" as for a classifier, or "wide", the movements of
             Cohen et al. 2021.
+        perceptual: For an autoencoder: a loss of features beside that of pixels; None for pixels alone, as
+            published.
         greatest_score: The end of the score's scale; Brixia's is 18.
         precision: As in Lightning; "bf16-mixed" is faster where the processor has it.
         devices: Processes; each takes one core or one accelerator.
@@ -149,6 +163,7 @@ class Recipe(_Strict):
     model: ModelRecipe = ModelRecipe()
     loss: Literal["bce", "weighted-bce", "mse", "smooth-l1"] = "bce"
     augmentation: Literal["posture", "wide"] = "posture"
+    perceptual: PerceptualRecipe | None = None
     greatest_score: float = Field(18.0, gt=0)
     weight_limit: float = Field(8.0, gt=0)
     optimiser: OptimiserRecipe = OptimiserRecipe()
@@ -167,8 +182,8 @@ class Recipe(_Strict):
         if self.task == "lungs" and not isinstance(self.data, PhantomRecipe):
             raise ValueError("data of kind phantom for the task lungs")
         is_autoencoder = self.task == "autoencoder"
-        if not is_autoencoder and (self.augmentation == "wide" or self.model.latent):
-            raise ValueError("the task autoencoder for a wide augmentation and a latent size")
+        if not is_autoencoder and (self.augmentation == "wide" or self.model.latent or self.perceptual):
+            raise ValueError("the task autoencoder for a wide augmentation, a latent size, a perceptual loss")
         if is_autoencoder != self.model.network.startswith("autoencoder") and self.model.network != "slim":
             raise ValueError("a network of its own task")
         if is_score != (self.loss in ("mse", "smooth-l1")):

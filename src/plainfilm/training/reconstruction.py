@@ -10,30 +10,53 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from plainfilm.losses.elastic import elastic_loss
+from plainfilm.losses.perceptual import perceptual_loss
 from plainfilm.metrics import Interval, bootstrap_interval, mean
 from plainfilm.models.autoencoder import Autoencoder
 from plainfilm.models.classifier import evaluating
+from plainfilm.models.densenet import DenseNet
 from plainfilm.training.augmentation import apply_changes, draw_changes
 from plainfilm.training.parts import Batch, Part
+from plainfilm.training.recipe import Recipe
 from plainfilm.training.task import Task
+
+LAST_BLOCK = "denseblock3"
 
 TURN, SHIFT, SCALE = 45.0, 0.15, (0.85, 1.15)
 """Greatest rotation in degrees, greatest shift in shares of the side, and enlargement (Cohen et al. 2021)."""
 
 
 class Reconstruction(Task):
-    """The elastic loss, judged by the share of the pixels' variance about each film's mean that is explained.
+    """The elastic loss, and a perceptual one where the recipe asks, judged by the variance explained.
 
-    On given films this share falls as the summed squared error, the measure of the paper, grows.
+    That is the share of the pixels' variance about each film's mean: on given films it falls as the summed
+    squared error, the measure of the paper, grows.
     """
 
     score = "validation_explained"
     network: Autoencoder
     sums: Tensor
 
+    def __init__(
+        self, network: Autoencoder, recipe: Recipe, steps: int, judge: DenseNet | None = None
+    ) -> None:
+        super().__init__(network, recipe, steps)
+        # In a tuple it is no part of the task, whose state is kept and resumed.
+        self.judges = () if judge is None else (judge.eval().requires_grad_(False),)
+
     def loss(self, batch: Batch) -> Tensor:
-        images = self._inputs(self._changed(batch))
-        return elastic_loss(self.scores(images), images) / len(images)
+        films = self._changed(batch)
+        images = self._inputs(films)
+        found = self.scores(images)
+        loss = elastic_loss(found, images)
+        for judge in self.judges:
+            assert self.recipe.perceptual is not None
+            judge.to(self.device)
+            seen = block_features(judge, self._as_films(found))
+            with torch.no_grad():
+                wanted = block_features(judge, films)
+            loss = loss + self.recipe.perceptual.weight * perceptual_loss(seen, wanted)
+        return loss / len(images)
 
     def on_validation_epoch_start(self) -> None:
         # No buffer: in each step the first process would write its own over those of the others.
@@ -68,6 +91,26 @@ class Reconstruction(Task):
         """Films in [0, 1] in the range of the network."""
         low, high = self.network.arguments["low"], self.network.arguments["high"]
         return images * (high - low) + low
+
+    def _as_films(self, images: Tensor) -> Tensor:
+        """Images in the range of the network as films in [0, 1]."""
+        low, high = self.network.arguments["low"], self.network.arguments["high"]
+        return (images - low) / (high - low)
+
+
+def block_features(network: DenseNet, images: Tensor) -> list[Tensor]:
+    """What each dense block of a network returns up to the third, for images ``(B, 1, S, S)``.
+
+    The fourth sees the whole film in every cell, so that it could be pleased by anything anywhere.
+    """
+    found, features = [], images.contiguous(memory_format=torch.channels_last)
+    for name, layer in network.features.named_children():
+        features = layer(features)
+        if name.startswith("denseblock"):
+            found.append(features)
+        if name == LAST_BLOCK:
+            break
+    return found
 
 
 def move_widely(images: Tensor, seeds: Sequence[int]) -> Tensor:

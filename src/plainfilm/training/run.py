@@ -14,7 +14,7 @@ import lightning
 import torch
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 
-from plainfilm.errors import ResourceError
+from plainfilm.errors import ModelError, ResourceError
 from plainfilm.io.atomic import sweep
 from plainfilm.io.checkpoint import STEM, load_strictly
 from plainfilm.losses.bce import balancing_weights
@@ -190,7 +190,7 @@ def _train_lungs(recipe: Recipe, parts: Parts, out: Path, resume: bool) -> dict[
 
 def _train_autoencoder(recipe: Recipe, parts: Parts, out: Path, resume: bool) -> dict[str, Interval]:
     autoencoder = new_autoencoder(recipe)
-    task = Reconstruction(autoencoder, recipe, _steps(recipe, parts))
+    task = Reconstruction(autoencoder, recipe, _steps(recipe, parts), _judge_of(recipe))
     best = BestNetwork(
         out, lambda epoch, score: save_autoencoder(autoencoder, out, _card(recipe, epoch, score, task.score))
     )
@@ -200,6 +200,18 @@ def _train_autoencoder(recipe: Recipe, parts: Parts, out: Path, resume: bool) ->
     figures = reconstruction_figures(autoencoder, parts.test)
     save_autoencoder(autoencoder, out, {"test": as_json(figures, "value"), "test_films": len(parts.test)})
     return figures
+
+
+def _judge_of(recipe: Recipe) -> DenseNet | None:
+    if recipe.perceptual is None:
+        return None
+    model = load(recipe.perceptual.model)
+    if not isinstance(model.network, DenseNet) or model.spec != InputSpec(recipe.data.size, 0.0, 1.0, 1):
+        raise ModelError(
+            f"{type(model.network).__name__} for {model.spec}",
+            f"a DenseNet of ours for films of {recipe.data.size} px in [0, 1]", "perceptual.model",
+        )  # fmt: skip
+    return model.network
 
 
 def new_autoencoder(recipe: Recipe) -> Autoencoder:

@@ -1,4 +1,7 @@
-"""What an autoencoder makes of films, and what a classifier still sees in them (Cohen et al. 2021, Table K.1)."""
+"""What an autoencoder makes of films, and what a classifier still sees in them.
+
+The effect on predictions is Table K.1 of Cohen et al. (MIDL 2021), for any data set and with intervals.
+"""
 
 from __future__ import annotations
 
@@ -88,6 +91,7 @@ class Reconstructing:
         model: The classifier that looks at both.
         autoencoder: What reconstructs.
         pairs: The first ``MOST_PAIRS`` films.
+        rows: Of ``table``.
 
     Raises:
         ModelError: where the two take films of another size or shape.
@@ -146,8 +150,11 @@ class Reconstructing:
 
 
 def errors(table: pd.DataFrame) -> dict[str, Interval]:
-    """Means over films with intervals over patients: of the absolute error a pixel, of the squared error summed
-    over a film, and of the share of its variance that is explained."""
+    """Means over films with intervals over patients.
+
+    "absolute_error" is a mean over pixels, "squared_error" a sum over the film's, and "explained" the share
+    of the film's variance.
+    """
     return {name: bootstrap_interval(mean, table[name], patients=table["patient"]) for name in ERRORS}
 
 

@@ -25,7 +25,7 @@ class Thinned(nn.Conv2d):
     """A strided 1 x 1 convolution.
 
     The library's own corrupts memory in its backward pass over channels-last tensors on a processor (torch
-    2.15, seen at 12 and 8 channels) and ends the process. Leaving cells out beforehand gives the same numbers.
+    2.15, seen at 8 and 12 channels) and ends the process. Leaving out cells first gives the same numbers.
     """
 
     def __init__(self, channels: int, out: int, stride: int) -> None:

@@ -36,7 +36,9 @@ def test_a_curve_is_the_mean_at_each_share_with_its_interval_over_patients() -> 
         assert curve.is_baseline == (curve.method == CENTRE)
         for share, value in zip(curve.shares, curve.values, strict=True):
             own = given[
-                (given["curve"] == "insertion") & (given["method"] == curve.method) & (given["share"] == share)
+                (given["curve"] == "insertion")
+                & (given["method"] == curve.method)
+                & (given["share"] == share)
             ].sort_values("film")
             expected = bootstrap_interval(mean, own["value"].to_numpy(), patients=own["patient"].to_numpy())
             assert value.value == pytest.approx(expected.value)

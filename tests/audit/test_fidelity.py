@@ -35,9 +35,7 @@ def maps(block: Block) -> dict[str, np.ndarray]:
     """The squares that are brighter than the network's threshold, all but these, noise, and nothing."""
     pairs = zip(block.subjects, block.placements, strict=True)
     squares = [np.any(list(study.masks.values()), 0).astype(np.float32) for (study, _), _ in pairs]
-    cause = np.stack(
-        [place.sample(square) for place, square in zip(block.placements, squares, strict=True)]
-    )
+    cause = np.stack([place.sample(square) for place, square in zip(block.placements, squares, strict=True)])
     noise = np.random.default_rng(0).random(cause.shape)
     return {"cause": cause, "opposite": 1 - cause, "noise": noise, "flat": np.zeros_like(cause)}
 

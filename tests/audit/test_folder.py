@@ -137,7 +137,9 @@ def test_another_model_in_the_same_folder_is_refused(plan_of: Plans, tmp_path: P
         run(plan, tmp_path, quiet, stop)
 
 
-@pytest.mark.parametrize("name", ["predictions-000001.parquet", "scores-000000.parquet", "curves-000000.parquet"])
+@pytest.mark.parametrize(
+    "name", ["predictions-000001.parquet", "scores-000000.parquet", "curves-000000.parquet"]
+)
 def test_a_damaged_block_is_an_error_and_is_made_again_once_removed(
     plan_of: Plans, tmp_path: Path, name: str
 ) -> None:

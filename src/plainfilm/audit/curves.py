@@ -58,7 +58,9 @@ def measure_agreement(
     if len(methods) < FEWEST_RANKED or len(measures) < 2:
         return {}
     subjects = ["film", "finding"]
-    wide = {name: scores.pivot(index=subjects, columns="method", values=name)[[*methods]] for name in measures}
+    wide = {
+        name: scores.pivot(index=subjects, columns="method", values=name)[[*methods]] for name in measures
+    }
     patients = scores.drop_duplicates(subjects).set_index(subjects)["patient"]
     lower = [name for name in measures if not MEASURES[name].higher_is_better]
     order = next(iter(wide.values())).index

@@ -42,6 +42,13 @@ from plainfilm.metrics.operating import (
 from plainfilm.metrics.paired import Comparison, holm, permutation_test
 from plainfilm.metrics.precision import average_precision, multilabel_average_precision
 from plainfilm.metrics.probability import ReliabilityBin, brier_score, expected_calibration_error, reliability
+from plainfilm.metrics.severity import (
+    PAPER_THRESHOLDS,
+    peak_at_one,
+    pearson,
+    severity_correlation,
+    zone_means,
+)
 from plainfilm.metrics.strata import count_stratum, lesions, relative_area, size_stratum
 from plainfilm.metrics.subgroups import Subgroup, age_bands, attributes_of, by_subgroup
 from plainfilm.metrics.tuning import TunedThreshold, film_iou, mean_iou, tuned_threshold
@@ -64,6 +71,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MEASURES",
+    "PAPER_THRESHOLDS",
     "Comparison",
     "HitRate",
     "Interval",
@@ -113,6 +121,8 @@ __all__ = [
     "of_kind",
     "operating_point_at",
     "otsu_iou",
+    "peak_at_one",
+    "pearson",
     "percentile_iou",
     "permutation_test",
     "point_by",
@@ -127,10 +137,12 @@ __all__ = [
     "road",
     "sensitivity_at_specificity",
     "sensitivity_n",
+    "severity_correlation",
     "size_stratum",
     "specificity_at_sensitivity",
     "tuned_threshold",
     "youden_point",
+    "zone_means",
 ]
 
 LATE = {

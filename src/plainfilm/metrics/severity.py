@@ -5,7 +5,7 @@ The paper correlates the map with a severity map: each zone's score inside the z
 disease or not. So set the mask of the zones itself beside every map, or correlate inside the zones alone.
 
 The paper also scores three detectors by IoU, of the severities 0 and 1, 2, and 3: ``best_case_iou`` with
-``zones_with``, or ``tuned_threshold`` over ``PAPER_THRESHOLDS`` on maps divided by their peak (``peak_at_one``).
+``zones_with``, or ``tuned_threshold`` over ``PAPER_THRESHOLDS`` on maps of ``peak_at_one``.
 """
 
 from __future__ import annotations
@@ -87,10 +87,13 @@ def zone_means(map: Any, zones: Sequence[Box]) -> np.ndarray:
 
 
 def peak_at_one(map: Any) -> np.ndarray:
-    """A map divided by its highest pixel, so that one threshold serves many films; 0 where nothing is above 0.
+    """A map divided by its highest pixel, so that one threshold serves many films.
 
     Args:
         map: ``(H, W)``, finite. What is below 0 counts as 0.
+
+    Returns:
+        In [0, 1]; all 0 for a map without anything above 0.
 
     Raises:
         InputError, NumericError: as ``severity_correlation``.

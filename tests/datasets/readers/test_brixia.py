@@ -202,6 +202,6 @@ def test_each_readers_zones_are_told_apart(tmp_path):
     assert zone_scores(scores).tolist() == [3, 0, 1, 2, 0, 1]
     assert zone_scores(scores, "junior").tolist() == [0, 0, 0, 0, 0, 1]
     with pytest.raises(LabelError, match=r"the junior reader: got no score 'A@junior'"):
-        zone_scores({zone: 1.0 for zone in ZONES}, "junior")
+        zone_scores(dict.fromkeys(ZONES, 1.0), "junior")
     with pytest.raises(LabelError, match="senior or junior"):
         zone_scores(scores, "resident")

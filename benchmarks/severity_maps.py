@@ -169,8 +169,10 @@ def at_chosen_thresholds(chosen_on: Sequence[Peaked], judged_on: Sequence[Peaked
         measure, key = f"IoU at t, {detector}", (reader, detector)
         for name in judged_on[0].maps:
             pairs = [(each.maps[name], each.zones[key]) for each in chosen_on]
-            best = tuned_threshold(*zip(*pairs, strict=True), candidates=PAPER_THRESHOLDS).threshold
-            values = [film_iou(each.maps[name], each.zones[key], best) for each in judged_on]
+            best = tuned_threshold(*zip(*pairs, strict=True), candidates=PAPER_THRESHOLDS)
+            if not best.films:  # nobody gave such a score
+                continue
+            values = [film_iou(each.maps[name], each.zones[key], best.threshold) for each in judged_on]
             rows += [(name, reader, measure, value) for value in values]
         for other in {name for name, _ in judged_on[0].zones} - {reader}:
             values = [film_iou(each.zones[other, detector], each.zones[key]) for each in judged_on]

@@ -32,8 +32,8 @@ from severity_maps import Subject, judged, maps_of, methods, print_tables, stati
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "severity.yaml"
 SIZE, PREVALENCE, SEED = 224, 0.5, 404
-VALIDATION = 150
-CHANGES = ("optimiser.epochs=6", "optimiser.batch_size=32", "precision=bf16-mixed", "optimiser.patience=null")
+VALIDATION = 100
+CHANGES = ("optimiser.epochs=4", "optimiser.batch_size=32", "precision=bf16-mixed", "optimiser.patience=null")
 
 
 def written(folder: Path, train_films: int, test_films: int) -> Path:
@@ -74,7 +74,7 @@ def subject(study: Study, number: int) -> Subject:
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--runs", type=Path, default=Path("runs/severity-phantom"))
-    arguments.add_argument("--train", type=int, default=1200)
+    arguments.add_argument("--train", type=int, default=700)
     arguments.add_argument("--films", type=int, default=220)
     given = arguments.parse_args()
     torch.set_num_threads(1)

@@ -124,19 +124,15 @@ def print_localisation(table: pd.DataFrame) -> None:
     """Means over outlines and over findings, then each finding."""
     wide = table.pivot_table(index=["method", "finding", "film"], columns="loss", values="iou").reset_index()
     for method, part in wide.groupby("method"):
-        films, findings = part["film"].tolist(), part.groupby("finding")[[WEIGHTED, PLAIN]].mean()
+        films, even = part["film"].tolist(), part.groupby("finding")[[WEIGHTED, PLAIN]].mean().mean()
         means = {loss: bootstrap_interval(mean, part[loss], patients=films) for loss in (WEIGHTED, PLAIN)}
         if method in (CENTRE, RANDOM):
-            print(
-                f"  {method}, {len(part)} outlines: {means[PLAIN]}, over findings {findings[PLAIN].mean():.3f}"
-            )
+            print(f"  {method}, {len(part)} outlines: {means[PLAIN]}")
             continue
         test = permutation_test(part[WEIGHTED], part[PLAIN], films)
         print(f"  {method}, {len(part)} outlines: weighted {means[WEIGHTED]}, plain {means[PLAIN]}")
         print(f"    difference {test.difference}, p {test.p_value:.4f}")
-        print(
-            f"    over findings: weighted {findings[WEIGHTED].mean():.3f}, plain {findings[PLAIN].mean():.3f}"
-        )
+        print(f"    mean over findings: weighted {even[WEIGHTED]:.3f}, plain {even[PLAIN]:.3f}")
         for finding, rows in part.groupby("finding"):
             print(f"    {finding:20} {len(rows):4}  {rows[WEIGHTED].mean():.3f}  {rows[PLAIN].mean():.3f}")
 

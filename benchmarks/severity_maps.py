@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import product
+from itertools import combinations, product
 
 import numpy as np
 import pandas as pd
@@ -184,7 +184,7 @@ def at_chosen_thresholds(chosen_on: Sequence[Peaked], judged_on: Sequence[Peaked
     )
 
 
-def print_tables(table: pd.DataFrame, ours: Sequence[str] = VARIANTS) -> None:
+def print_tables(table: pd.DataFrame) -> None:
     """Means with intervals over patients, then the losses against what they must beat, paired."""
     for measure, part in table.groupby("measure", sort=False):
         print(f"\n{measure}")
@@ -195,12 +195,13 @@ def print_tables(table: pd.DataFrame, ours: Sequence[str] = VARIANTS) -> None:
                 cells.append(f"{reader} {found}, n {found.n}, undefined {found.n_excluded}")
             print(f"  {name:22} {' | '.join(cells)}")
     first = table["reader"].iloc[0]
-    for measure in ("PCC", "PCC inside zones"):
+    rivals = ("grad-cam", "gradient", "integrated-gradients", CENTRE, RANDOM, FLAT_LUNGS, FLAT_ZONES)
+    for measure in ("PCC", "PCC inside zones", "tau of zone means"):
         print(f"\nDifference of {measure}, {first}, paired over patients")
         wide = table[(table["measure"] == measure) & (table["reader"] == first)].pivot(
             index=["film", "patient"], columns="map", values="value"
         )
         patients = wide.index.get_level_values("patient").tolist()
-        for one, two in product(ours, ("grad-cam", "gradient", CENTRE, RANDOM, FLAT_LUNGS, FLAT_ZONES)):
+        for one, two in (*combinations(VARIANTS, 2), *product(VARIANTS, rivals)):
             test = permutation_test(wide[one], wide[two], patients)
-            print(f"  {one:16} - {two:14} {test.difference}, p {test.p_value:.4f}")
+            print(f"  {one:16} - {two:20} {test.difference}, p {test.p_value:.4f}")

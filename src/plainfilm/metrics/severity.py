@@ -21,8 +21,6 @@ from plainfilm.masks.arrays import as_map, as_mask
 from plainfilm.masks.box import Box, box_mask
 from plainfilm.metrics.labels import numbers
 
-FLAT_POLICY = "a constant map or severity map is undefined: NaN, left out of the mean and counted"
-
 PAPER_THRESHOLDS = tuple(round(0.02 * k, 2) for k in range(50))
 """0 to 0.98, tried on maps whose peak is 1."""
 

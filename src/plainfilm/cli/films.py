@@ -25,6 +25,8 @@ RESULTS = (
     "index.html",
     "predictions.csv",
     "localisation.csv",
+    "reconstructions.csv",
+    "impact.csv",
     "excluded.csv",
     "contact_sheet.png",
     "maps/*/*.npz",

@@ -27,6 +27,7 @@ from plainfilm.cli.doctor import doctor
 from plainfilm.cli.explain import explain
 from plainfilm.cli.listing import list_known
 from plainfilm.cli.predict import predict
+from plainfilm.cli.reconstruct import reconstruct
 from plainfilm.cli.train import train
 from plainfilm.errors import PlainfilmError, ResourceError
 
@@ -43,6 +44,7 @@ app.command()(demo)
 app.command()(predict)
 app.command()(explain)
 app.command()(audit)
+app.command()(reconstruct)
 app.command()(train)
 app.command()(convert)
 app.command()(calibrate)

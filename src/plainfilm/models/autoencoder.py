@@ -24,7 +24,7 @@ DEEPENING, RISING = 4, 2
 class Thinned(nn.Conv2d):
     """A strided 1 x 1 convolution.
 
-    oneDNN's own (torch 2.10) writes out of bounds in its backward pass over channels-last tensors, and
+    oneDNN's own (torch 2.15) writes out of bounds in its backward pass over channels-last tensors, and
     ends the process. Leaving cells out beforehand gives the same numbers.
     """
 

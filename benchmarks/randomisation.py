@@ -25,8 +25,10 @@ from plainfilm.models.classifier import Classifier
 from plainfilm.models.zoo import load
 
 CALLED, SEED = 0.6, 2027
-METHODS = ("gradient", "guided-backprop", "integrated-gradients", "iterative-delete", "grad-cam")
-SETTINGS = {"integrated-gradients": {"steps": 20}}
+METHODS = (
+    "gradient", "guided-backprop", "integrated-gradients", "iterative-delete", "grad-cam", "latent-shift",
+)  # fmt: skip
+SETTINGS = {"integrated-gradients": {"steps": 20}, "latent-shift": {"search": "fast"}}
 
 
 def subjects(model: Classifier, films: int) -> Iterator[tuple[Tensor, int]]:

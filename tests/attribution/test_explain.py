@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+import plainfilm as pf
 from plainfilm.attribution import FeatureStatistics, Status, explain_films
 from plainfilm.attribution.explain import explain, explain_targets
 from plainfilm.attribution.registry import method_class, names
+from plainfilm.datasets.phantom import Phantom
 from plainfilm.errors import ModelError
 from plainfilm.models.classifier import Classifier, wrap
 from plainfilm.models.spec import InputSpec
@@ -110,6 +112,25 @@ def test_statistics_come_from_the_card_or_from_the_call_or_are_asked_for(small, 
     assert "8 films" in other.settings["statistics"]
     with pytest.raises(ModelError, match=r"no statistics.*FeatureStatistics\.estimate"):
         explain(Classifier(small, targets, spec), film(0), "Mass", "iba", layer="second")
+
+
+def test_the_shipped_phantom_needs_no_statistics_of_yours():
+    model, study = pf.load("phantom"), Phantom(1, 224, seed=3)[0]
+    for method in ("iba", "multilayer-iba"):
+        settings = {"steps": 2, "samples": 1}
+        found = explain(model, study.radiograph, "Mass", method, **settings)
+        assert found.unit == "bits per pixel"
+        assert found.map.sum() > 0
+        assert found.settings["statistics"].startswith("FeatureStatistics(1000 films")
+
+
+def test_statistics_of_another_size_are_refused_with_what_to_do():
+    model = pf.load("phantom")
+    other = wrap(model.network, model.targets, 96)
+    with pytest.raises(ModelError, match=r"statistics of features.*Estimate them on images of this size"):
+        explain(other, film(0), "Mass", "iba", statistics=model.card["statistics"], steps=2, samples=1)
+    with pytest.raises(ModelError, match=r"no statistics.*FeatureStatistics\.estimate"):
+        explain(other, film(0), "Mass", "iba")
 
 
 def test_the_layer_is_looked_for_once_for_all_films(model):

@@ -10,10 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from plainfilm.attribution import FeatureStatistics
+import plainfilm as pf
+from plainfilm.attribution import Bottleneck, FeatureStatistics
+from plainfilm.attribution.bottleneck import dense_blocks
 from plainfilm.attribution.feature_statistics import Moments
+from plainfilm.datasets.phantom import Phantom
 from plainfilm.errors import ArtifactError, ModelError, NumericError
-from plainfilm.io.checkpoint import write_checkpoint
+from plainfilm.io.checkpoint import read_checkpoint, write_checkpoint
 
 LAYERS = ["first", "second"]
 
@@ -85,6 +88,71 @@ def test_is_the_same_out_of_its_file(small, films, tmp_path):
             again[name].squares, found[name].squares, rtol=1e-6, atol=1e-9, check_dtype=False
         )
         assert torch.equal(again[name].active, found[name].active)
+
+
+def test_a_compact_file_takes_a_third_of_the_space_and_keeps_the_activity(tmp_path):
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(30, 5, 21, 13, generator=generator).relu() * 40
+    features[:, torch.rand(5, 21, 13, generator=generator) < 0.3] = 0
+    found = FeatureStatistics({"a.b": Moments.of(features)})
+    found.save(tmp_path / "whole.json")
+    card = json.loads(found.save(tmp_path / "compact.json", compact=True, card={"name": "x"}).read_text())
+    compact = FeatureStatistics.load(tmp_path / "compact.json")
+    assert compact.compact
+    assert (card["name"], card["compact"], card["count"], card["digest"]) == ("x", True, 30, compact.digest)
+    sizes = [(tmp_path / f"{name}.safetensors").stat().st_size for name in ("compact", "whole")]
+    assert sizes[0] < 0.4 * sizes[1]
+    assert torch.equal(compact["a.b"].active, found["a.b"].active)
+    assert 0.2 < found["a.b"].active.float().mean() < 0.8
+    for part in ("mean", "standard_deviation"):
+        torch.testing.assert_close(
+            getattr(compact["a.b"], part), getattr(found["a.b"], part), rtol=2**-11, atol=1e-7
+        )
+
+
+def test_compact_statistics_stay_as_they_are_and_are_not_merged(small, films, tmp_path):
+    found = FeatureStatistics.estimate(small, LAYERS, films)
+    found.save(tmp_path / "a.json", compact=True)
+    compact = FeatureStatistics.load(tmp_path / "a.json")
+    compact.save(tmp_path / "b.json")
+    assert FeatureStatistics.load(tmp_path / "b.json").digest == compact.digest != found.digest
+    for one, other in ((found, compact), (compact, found)):
+        with pytest.raises(ModelError, match=r"compact statistics, expected .* full precision.*Merge first"):
+            one.merge(other)
+
+
+def test_what_float16_cannot_hold_is_not_saved_compactly(small, films, tmp_path):
+    small.first.bias.data += 1e6
+    with pytest.raises(NumericError, match="first/mean"):
+        FeatureStatistics.estimate(small, LAYERS, films).save(tmp_path / "a.json", compact=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_compact_statistics_move_a_map_by_less_than_a_hundredth_of_its_maximum(tmp_path):
+    model, data = pf.load("phantom"), Phantom(25, 224, seed=7)
+    films = model.prepare_batch([data[k].radiograph for k in range(24)])[0]
+    exact = FeatureStatistics.estimate(model.network, ["features.denseblock3"], films)
+    exact.save(tmp_path / "statistics.json", compact=True)
+    image, target = model.prepare(data[24].radiograph)[0], model.index("Mass")
+    maps = [
+        Bottleneck(model.network, "features.denseblock3", each).attribute(image, target)
+        for each in (exact, tmp_path / "statistics.json")
+    ]
+    assert 0 < (maps[0] - maps[1]).abs().max() < 0.01 * maps[0].max()
+
+
+def test_the_shipped_statistics_are_of_the_shipped_network():
+    model = pf.load("phantom")
+    found = FeatureStatistics.load(model.card["statistics"])
+    card = read_checkpoint(Path(model.card["statistics"])).card
+    assert card["model_sha256"] == model.card["sha256"]
+    assert (found.count, list(found.layers)) == (1000, dense_blocks(model.network))
+    films = model.prepare_batch([study.radiograph for study in Phantom(8, 224, seed=1)])[0]
+    of_some = FeatureStatistics.estimate(model.network, list(found.layers), films)
+    for name in found.layers:
+        apart = (of_some[name].mean - found[name].mean) / found[name].standard_deviation.clamp(min=0.01)
+        # Eight films of the same recipe: their means lie 1 / sqrt(8) of a deviation apart.
+        assert apart[found[name].active].square().mean().sqrt() == pytest.approx(8**-0.5, rel=0.3)
 
 
 def test_a_file_that_was_changed_or_holds_something_else_is_refused(small, films, tmp_path):

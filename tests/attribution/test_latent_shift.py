@@ -151,6 +151,42 @@ def test_both_networks_are_returned_as_found(classifier, pooled, images, returne
     returned_as_found(classifier, interrupted)
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_both_networks_are_returned_after_an_exception(classifier, pooled, images, returned_as_found, error):
+    def stop(*_):
+        raise error
+
+    def interrupted():
+        handle = pooled.decode
+        pooled.decode = stop
+        try:
+            with pytest.raises(error):
+                LatentShift(classifier, pooled).attribute(images, TARGET)
+        finally:
+            pooled.decode = handle
+
+    returned_as_found(classifier, interrupted)
+    returned_as_found(pooled, interrupted)
+
+
+def test_half_precision_is_computed_in_full(small, pooled, images, returned_as_found):
+    small, pooled = small.half(), pooled.half()
+    model = wrap(small, ["Effusion", "Mass", "Nodule"], 16)
+    method = LatentShift(model, pooled, drop=1e-3)
+    maps = method.attribute(images, TARGET)
+    assert maps.dtype == torch.float32
+    assert torch.isfinite(maps).all()
+    returned_as_found(small, lambda: method.attribute(images, TARGET))
+    full = LatentShift(wrap(small.float(), ["Effusion", "Mass", "Nodule"], 16), pooled.float(), drop=1e-3)
+    torch.testing.assert_close(full.attribute(images, TARGET), maps)
+
+
+@pytest.mark.parametrize("target", [-1, 3, True, 1.0, "Mass"])
+def test_a_target_that_does_not_exist_is_refused(classifier, pooled, images, target):
+    with pytest.raises(ModelError, match="target"):
+        LatentShift(classifier, pooled).attribute(images, target)
+
+
 def test_a_plain_function_will_do(classifier, pooled, images):
     expected = LatentShift(classifier, pooled, drop=0.05).attribute(images, TARGET)
     classifier.eval()

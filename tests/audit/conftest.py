@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from plainfilm.audit.fidelity import Depth
 from plainfilm.audit.plan import Plan
 from plainfilm.datasets.study import Study
 from plainfilm.errors import InputError
@@ -124,7 +125,13 @@ def films() -> Callable[..., Films]:
 def plan_of(model: Classifier) -> Callable[..., Plan]:
     """A plan over toy films; settings of ``Films`` by name."""
 
-    def plan(n: int = 12, methods: Sequence[str] = ("gradient", "grad-cam"), **settings: Any) -> Plan:
-        return Plan(model, replace(Films(n), **settings), {name: {} for name in methods})
+    def plan(
+        n: int = 12,
+        methods: Sequence[str] = ("gradient", "grad-cam"),
+        fidelity: Depth = "quick",
+        **settings: Any,
+    ) -> Plan:
+        data = replace(Films(n), **settings)
+        return Plan(model, data, {name: {} for name in methods}, fidelity=fidelity)
 
     return plan

@@ -63,6 +63,7 @@ def maps_of(results: Results) -> dict[tuple[str, int], np.ndarray]:
 def assert_same(one: Results, two: Results) -> None:
     pd.testing.assert_frame_equal(one.predictions, two.predictions, check_exact=True)
     pd.testing.assert_frame_equal(one.scores, two.scores, check_exact=True)
+    pd.testing.assert_frame_equal(one.curves, two.curves, check_exact=True)
     assert one.excluded == two.excluded
     first, second = maps_of(one), maps_of(two)
     assert first.keys() == second.keys()
@@ -88,14 +89,17 @@ def test_a_block_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["block.parquet"]
 
 
-@pytest.mark.parametrize("n", range(1, 7))
+@pytest.mark.parametrize("n", [*range(1, 7), 12, 22, 24, 27])
 def test_an_audit_that_stopped_at_any_block_ends_with_the_same_numbers(
     plan_of: Plans, tmp_path: Path, n: int
 ) -> None:
-    whole = run(plan_of(24, broken=(7,)), tmp_path / "whole", quiet, go_on)
+    def plan() -> Plan:
+        return plan_of(24, ("gradient",), "full", broken=(7,))
+
+    whole = run(plan(), tmp_path / "whole", quiet, go_on)
     with pytest.raises(StoppedError):
-        run(plan_of(24, broken=(7,)), tmp_path / "stopped", stopping_at(n), go_on)
-    assert_same(run(plan_of(24, broken=(7,)), tmp_path / "stopped", quiet, go_on), whole)
+        run(plan(), tmp_path / "stopped", stopping_at(n), go_on)
+    assert_same(run(plan(), tmp_path / "stopped", quiet, go_on), whole)
 
 
 def test_a_finished_audit_reads_no_film_again(plan_of: Plans, tmp_path: Path) -> None:
@@ -115,7 +119,7 @@ def test_films_left_out_before_are_told_again(plan_of: Plans, tmp_path: Path) ->
         run(plan_of(broken=(3,)), tmp_path, quiet, stop)
 
 
-@pytest.mark.parametrize("changes", [{"n": 11}, {"methods": ("gradient",)}])
+@pytest.mark.parametrize("changes", [{"n": 11}, {"methods": ("gradient",)}, {"fidelity": "full"}])
 def test_another_audit_in_the_same_folder_is_refused(
     plan_of: Plans, tmp_path: Path, changes: dict[str, Any]
 ) -> None:
@@ -133,17 +137,19 @@ def test_another_model_in_the_same_folder_is_refused(plan_of: Plans, tmp_path: P
         run(plan, tmp_path, quiet, stop)
 
 
-@pytest.mark.parametrize("name", ["predictions-000001.parquet", "scores-000000.parquet"])
+@pytest.mark.parametrize(
+    "name", ["predictions-000001.parquet", "scores-000000.parquet", "curves-000000.parquet"]
+)
 def test_a_damaged_block_is_an_error_and_is_made_again_once_removed(
     plan_of: Plans, tmp_path: Path, name: str
 ) -> None:
-    first = run(plan_of(), tmp_path, quiet, stop)
+    first = run(plan_of(fidelity="full"), tmp_path, quiet, stop)
     path = tmp_path / "blocks" / name
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(ArtifactError, match=r"a damaged block.*Remove it"):
-        run(plan_of(), tmp_path, quiet, stop)
+        run(plan_of(fidelity="full"), tmp_path, quiet, stop)
     path.unlink()
-    assert_same(run(plan_of(), tmp_path, quiet, stop), first)
+    assert_same(run(plan_of(fidelity="full"), tmp_path, quiet, stop), first)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", "null"])
@@ -202,7 +208,7 @@ def test_an_audit_that_was_killed_ends_with_the_same_numbers(tmp_path: Path) -> 
     command = [sys.executable, "-c", CHILD, __file__, str(tmp_path / "killed")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         for line in told(process):
-            if line.startswith("Explaining"):
+            if line.startswith("Explaining 16"):
                 break
         process.send_signal(signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL

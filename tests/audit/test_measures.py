@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from plainfilm.attribution.registry import build_method
-from plainfilm.audit.measures import DEVICES, Block, outline_facts, plausibility
+from plainfilm.audit.measures import DEVICES, Block, outline_facts, plausibility, shown_of
 from plainfilm.datasets.study import Study
 from plainfilm.findings import SUPPORT_DEVICES
 from plainfilm.metrics.baselines import BASELINES, CENTRE, RANDOM
@@ -39,7 +39,7 @@ def test_random_maps_differ_and_centre_priors_do_not(block: Block) -> None:
 def test_negative_evidence_counts_by_magnitude_or_not_at_all(block: Block) -> None:
     maps = np.full((3, 8, 8), -1, np.float32)
     maps[:, 2, 2] = 0
-    positive, magnitude = (block.judge(maps, kind) for kind in ("positive", "magnitude"))
+    positive, magnitude = (block.judge(shown_of(maps, kind)) for kind in ("positive", "magnitude"))
     assert [row["mass_inside"] for row in positive] == [0, 0, 0]
     assert all(row["mass_inside"] > 0 for row in magnitude)
 
@@ -50,7 +50,7 @@ def test_the_images_own_scores_are_computed_once(block: Block, monkeypatch: pyte
     monkeypatch.setattr(Classifier, "logits", lambda self, images: asked.append(1) or logits(self, images))
     maps = np.random.default_rng(0).random((3, 8, 8)).astype(np.float32)
     for _ in range(3):
-        block.judge(maps, "positive")
+        block.judge(maps)
     assert len(asked) == 4
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from math import nan
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,11 @@ from plainfilm.metrics.baselines import CENTRE, RANDOM
 
 MEANS = {"good": 0.5, "chance": 0.2, CENTRE: 0.2, RANDOM: 0.1}
 """True mean of every measure."""
+
+
+def good(measure: str, value: Any) -> Any:
+    """A value that is the better the higher it is, as the measure reads it."""
+    return 1 - value if measure == "deletion_auc" else value
 
 
 def rows_of(
@@ -29,7 +35,7 @@ def rows_of(
                 "patient": [f"patient-{i // each}" for i in range(films)],
                 "finding": "Mass", "method": method, "row": -1 if method in (CENTRE, RANDOM) else k,
                 "flat": False, "area": 0.02, "lesions": 1, "sex": "F",
-                "age": 50.0, "view": "PA", "device": "", **dict.fromkeys(MEASURES, drawn),
+                "age": 50.0, "view": "PA", "device": "", **{name: good(name, drawn) for name in MEASURES},
             })
         )  # fmt: skip
     return pd.concat(tables, ignore_index=True)
@@ -67,16 +73,16 @@ def test_means_are_means_with_the_truth_inside_their_intervals(table: MethodTabl
         own = rows[rows["method"] == row.method]
         for measure in MEASURES:
             assert row.values[measure].value == pytest.approx(own[measure].mean())
-            assert row.values[measure].low < MEANS[row.method] < row.values[measure].high
+            assert row.values[measure].low < good(measure, MEANS[row.method]) < row.values[measure].high
 
 
 def test_a_better_method_beats_chance_and_one_at_chance_does_not(table: MethodTable) -> None:
-    good, chance, *baselines = table.rows
-    assert all(good.beats_baselines(measure) for measure in MEASURES)
+    best, chance, *baselines = table.rows
+    assert all(best.beats_baselines(measure) for measure in MEASURES)
     assert not any(chance.beats_baselines(measure) for measure in MEASURES)
     assert not any(row.beats_baselines("hit") for row in baselines)
     assert all(np.isnan(row.p_values["hit"]) for row in baselines)
-    assert table.best("hit") is good
+    assert table.best("hit") is table.best("deletion_auc") is best
 
 
 @pytest.mark.parametrize("weaker", [CENTRE, RANDOM])
@@ -160,3 +166,11 @@ def test_explanations_by_subgroup_are_those_of_the_best_method() -> None:
     first, second = summary_of(predictions_of(), rows).explanation_groups
     assert first.interval.value - second.interval.value == pytest.approx(0.2, abs=0.04)
     assert second.p_holm < 0.01
+
+
+def test_measures_that_were_not_taken_are_not_in_the_table() -> None:
+    rows = rows_of().drop(columns=["road"])
+    rows["counterfactual_recovery"] = nan
+    table = summary_of(predictions_of(), rows).overall
+    assert table is not None
+    assert table.fidelity == ("insertion_auc", "deletion_auc", "sensitivity_n", "removal_drop")

@@ -12,7 +12,7 @@ from plainfilm.datasets.planting import plant
 from plainfilm.errors import ArtifactError, ModelError
 from plainfilm.io.checkpoint import write_checkpoint
 from plainfilm.io.read import read
-from plainfilm.models.lungs import LungSegmenter, doubts, load_lungs, save_lungs, split, standardise
+from plainfilm.models.lungs import LungSegmenter, doubts, load_lungs, save_lungs, standardise
 from plainfilm.models.unet import UNet
 from plainfilm.radiograph import Radiograph
 
@@ -84,33 +84,6 @@ def test_a_film_of_one_grey_has_no_lungs_and_says_so():
     lungs = LungSegmenter(Dark(), 64).segment(Radiograph(np.full((50, 60), 0.5)))
     assert not lungs.both.any()
     assert lungs.warnings == ("No right lung was found.", "No left lung was found.")
-
-
-def test_specks_are_dropped_and_holes_filled():
-    _, right, left = two_boxes()
-    mask = right | left
-    mask[40:44, 30:34] = False
-    mask[2:5, 2:5] = True
-    found = split(mask, np.ones_like(mask))
-    np.testing.assert_array_equal(found[0], right)
-    np.testing.assert_array_equal(found[1], left)
-
-
-def test_lungs_that_touch_are_separated():
-    _, right, left = two_boxes()
-    mask = right | left
-    mask[30:36, 45:75] = True
-    found = split(mask, np.ones_like(mask))
-    assert dice(found[0], right) > 0.95
-    assert dice(found[1], left) > 0.95
-
-
-@pytest.mark.parametrize("side", [0, 1])
-def test_a_single_lung_is_not_cut_in_two(side):
-    lung = two_boxes()[1 + side]
-    found = split(lung, np.ones_like(lung))
-    np.testing.assert_array_equal(found[side], lung)
-    assert not found[1 - side].any()
 
 
 def test_what_is_implausible_is_named():

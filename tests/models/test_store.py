@@ -38,6 +38,13 @@ def test_a_loaded_classifier_can_be_saved_again(tiny, tmp_path):
     assert cards[0] == cards[1]
 
 
+def test_statistics_lie_beside_the_card_and_belong_to_these_weights_alone(tiny, tmp_path):
+    save_classifier(tiny, tmp_path / "a", {"statistics": "statistics.json"})
+    found = load_classifier(tmp_path / "a")
+    assert found.card["statistics"] == str(tmp_path / "a" / "statistics.json")
+    assert "statistics" not in load_classifier(save_classifier(found, tmp_path / "b")).card
+
+
 def test_levels_per_channel_survive(tiny, tmp_path):
     network = DenseNet(3, 3, 2, block_config=(1,), num_init_features=2)
     model = Classifier(network, tiny.targets, InputSpec.imagenet(32))

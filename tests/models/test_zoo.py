@@ -33,6 +33,10 @@ def test_a_shipped_model_is_loaded_by_name(tiny, tmp_path, monkeypatch):
     assert load("phantom").predict(FILM) == tiny.predict(FILM)
 
 
+def test_what_ships_takes_at_most_ten_megabytes():
+    assert sum(path.stat().st_size for path in zoo.SHIPPED.iterdir()) < 10e6
+
+
 def test_the_public_densenets_are_available_where_their_package_is(monkeypatch):
     assert "xrv/densenet121-res224-all" in available()
     monkeypatch.setattr(zoo, "find_spec", lambda _: None)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -94,9 +96,11 @@ class FeatureStatistics:
 
     Attributes:
         layers: Name as in ``named_modules()`` to the moments of that layer.
+        compact: Whether they were rounded to float16 when saved; such cannot be merged.
     """
 
     layers: Mapping[str, Moments]
+    compact: bool = False
 
     @classmethod
     def estimate(
@@ -157,19 +161,34 @@ class FeatureStatistics:
         """The statistics of both sets of films, which must share none.
 
         Raises:
-            ModelError: where the layers differ.
+            ModelError: where the layers differ, or either is compact.
         """
+        if self.compact or other.compact:
+            raise ModelError(
+                "compact statistics", "statistics in full precision", "merge",
+                "Merge first, and save the whole with compact=True.",
+            )  # fmt: skip
         if self.layers.keys() != other.layers.keys():
             raise ModelError(f"statistics of {', '.join(other.layers)}", ", ".join(self.layers), "merge")
         return FeatureStatistics({name: each.merge(other[name]) for name, each in self.layers.items()})
 
-    def save(self, path: str | Path) -> Path:
+    def save(self, path: str | Path, compact: bool = False, card: Mapping[str, Any] | None = None) -> Path:
         """Writes ``path`` (.safetensors) and a card with count and checksums beside it.
 
         Means and deviations are kept in float32, so that partial statistics can still be merged to 1e-6.
+
+        Args:
+            path: A folder or a file, as for ``write_checkpoint``.
+            compact: Take a third of the space: means and deviations in float16, 11 significant bits, and
+                one bit an element for its activity. Such statistics explain films, and cannot be merged.
+            card: JSON values to tell with them, of which model and films they are for instance.
+
+        Raises:
+            NumericError: where a mean or a deviation is beyond 65504, which float16 cannot hold.
         """
-        card = {"kind": KIND, "count": self.count, "layers": list(self.layers), "digest": self.digest}
-        return write_checkpoint(Path(path), self._tensors(), card)
+        kept = replace(self, compact=self.compact or compact)
+        known = {"kind": KIND, "count": kept.count, "layers": list(kept.layers), "compact": kept.compact}
+        return write_checkpoint(Path(path), kept._tensors(), {**(card or {}), **known, "digest": kept.digest})
 
     @classmethod
     def load(cls, path: str | Path) -> FeatureStatistics:
@@ -182,23 +201,40 @@ class FeatureStatistics:
         if stored.card.get("kind") != KIND:
             raise ArtifactError("a checkpoint of another kind", KIND, stored.path.name, ESTIMATE)
         count = stored.card["count"]
-        return cls({name: _restored(count, name, stored.tensors) for name in stored.card["layers"]})
+        layers = {name: _restored(count, name, stored.tensors) for name in stored.card["layers"]}
+        return cls(layers, stored.card.get("compact", False))
 
     def _tensors(self) -> dict[str, Tensor]:
+        kind = torch.float16 if self.compact else torch.float32
         return {
             f"{name}/{what}": tensor.cpu().contiguous()
             for name, its in self.layers.items()
             for what, tensor in (
-                ("mean", its.mean.float()),
-                ("standard_deviation", its.standard_deviation.float()),
-                ("nonzero", its.nonzero),
+                ("mean", its.mean.to(kind)),
+                ("standard_deviation", its.standard_deviation.to(kind)),
+                ("active", _bits(its.active)) if self.compact else ("nonzero", its.nonzero),
             )
         }
 
 
 def _restored(count: int, name: str, tensors: Mapping[str, Tensor]) -> Moments:
     mean, deviation = (tensors[f"{name}/{what}"].double() for what in ("mean", "standard_deviation"))
-    return Moments(count, mean, deviation.square() * (count - 1), tensors[f"{name}/nonzero"])
+    nonzero = tensors.get(f"{name}/nonzero")
+    if nonzero is None:
+        # How many films were active is not in a compact file, but whether they were enough.
+        nonzero = count * _from_bits(tensors[f"{name}/active"], mean.shape)
+    return Moments(count, mean, deviation.square() * (count - 1), nonzero)
+
+
+def _bits(active: Tensor) -> Tensor:
+    """Bool ``(C, h, w)``, eight in a byte."""
+    return torch.from_numpy(np.packbits(active.cpu().numpy()))
+
+
+def _from_bits(packed: Tensor, shape: torch.Size) -> Tensor:
+    """What ``_bits`` packed, as int32 of 0 and 1."""
+    flat = np.unpackbits(packed.numpy(), count=shape.numel())
+    return torch.from_numpy(flat.astype(np.int32)).reshape(shape)
 
 
 def known_statistics(statistics: FeatureStatistics | str | Path | None, where: str) -> FeatureStatistics:

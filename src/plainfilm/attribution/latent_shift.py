@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, get_args, runtime_checkable
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from plainfilm.attribution.codec import Codec, check_match, grey_window, known_autoencoder, network_of, probed
 from plainfilm.attribution.counterfactual import Counterfactual, Kind
 from plainfilm.attribution.latent_search import Pace, Side, Stop, Trace, exact_bound, fast_bound
 from plainfilm.attribution.method import (
@@ -25,7 +25,6 @@ from plainfilm.attribution.method import (
     checked_scores,
     checked_targets,
 )
-from plainfilm.attribution.probe import probe
 from plainfilm.attribution.variants import check_whole
 from plainfilm.errors import ModelError, NumericError
 from plainfilm.models.classifier import Classifier
@@ -36,17 +35,6 @@ Grid = Literal["reference", "linear", "head"]
 AT_ONCE = {"cpu": 1}
 """Films that are decoded together: on a processor a batch is slower than its films one by one."""
 AT_ONCE_ELSEWHERE = 16
-
-
-@runtime_checkable
-class Codec(Protocol):
-    """What is needed of an autoencoder."""
-
-    def encode(self, images: Tensor, /) -> Tensor:
-        """Films ``(B, C, H, W)`` to latents ``(B, ...)``."""
-
-    def decode(self, latents: Tensor, /) -> Tensor:
-        """Latents to films."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,8 +146,8 @@ class LatentShift(Attribution):
 
         An image is encoded once for all its targets.
         """
-        with _probed(self.classifier, self.codec):
-            images = checked_images(images, _network_of(self.classifier))
+        with probed(self.classifier, self.codec):
+            images = checked_images(images, network_of(self.classifier))
             several = len(images) == 1 and isinstance(target, Sequence | Tensor)
             wanted = checked_targets(target, _length(target) if several else len(images))
             groups = [wanted.tolist()] if several else [[one] for one in wanted.tolist()]
@@ -214,7 +202,7 @@ class LatentShift(Attribution):
             bounds=(left, right),
             stop=(why_left, why_right),
             kappa=length / max(float(trace.latent.norm()), torch.finfo(torch.float32).tiny),
-            window=_window(self.classifier, image),
+            window=grey_window(self.classifier, image),
             evaluations=len(trace.predictions.keys() | trace.careful.keys()),
             target=self.classifier.targets[target] if named else target,
         )
@@ -274,44 +262,6 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 """Versions of the published code: that of the paper's results, the later demonstration, and the package."""
 
 
-def known_autoencoder(autoencoder: Any) -> Codec:
-    """An autoencoder as given, or by its name or file.
-
-    Raises:
-        ModelError: for anything without ``encode`` and ``decode``.
-        ArtifactError: for a file that is missing, damaged or something else.
-    """
-    if isinstance(autoencoder, str | Path):
-        from plainfilm.models import load_autoencoder
-
-        return load_autoencoder(autoencoder)
-    if not isinstance(autoencoder, Codec):
-        got = "no autoencoder" if autoencoder is None else f"a {type(autoencoder).__name__}"
-        raise ModelError(
-            got, "encode(images) and decode(latents)", "LatentShift",
-            "Give an autoencoder, its file, or the name of one that ships ('phantom').",
-        )  # fmt: skip
-    return autoencoder
-
-
-def check_match(classifier: Any, autoencoder: Any) -> None:
-    """Refuses an autoencoder whose films the classifier was not made for, where both say what they take.
-
-    Raises:
-        ModelError: naming size, range and channels of both.
-    """
-    theirs, ours = getattr(autoencoder, "spec", None), getattr(classifier, "spec", None)
-    if theirs is None or ours is None:
-        return
-    facts = [(each.size, each.channels, each.low, each.high) for each in (theirs, ours)]
-    if facts[0] != facts[1]:
-        told = [f"{size} px, {channels} channel(s), {low} to {high}" for size, channels, low, high in facts]
-        raise ModelError(
-            f"an autoencoder of films of {told[0]}", f"{told[1]}, as the classifier's", "LatentShift",
-            "Both must see films in one size and range.",
-        )  # fmt: skip
-
-
 def _gradient(prediction: Tensor, latent: Tensor, last: bool) -> Tensor:
     """d prediction / d latent; zero where the prediction does not depend on it."""
     if not prediction.requires_grad:
@@ -326,27 +276,5 @@ def _gradient(prediction: Tensor, latent: Tensor, last: bool) -> Tensor:
     return gradient.detach()
 
 
-def _window(classifier: Any, image: Tensor) -> tuple[float, float]:
-    """Black and white: of the classifier's range, or of the film where that is unknown."""
-    spec = getattr(classifier, "spec", None)
-    low, high = (float(end) for end in (image.min(), image.max())) if spec is None else spec.ends
-    return (low, high) if high > low else (low, low + 1)
-
-
 def _length(target: Any) -> int:
     return len(target) if getattr(target, "ndim", 1) else 1
-
-
-def _network_of(part: Any) -> nn.Module:
-    """The module in a classifier or an autoencoder; an empty one for a plain function."""
-    network = part.network if isinstance(part, Classifier) else part
-    return network if isinstance(network, nn.Module) else nn.Module()
-
-
-@contextmanager
-def _probed(*parts: Any) -> Iterator[None]:
-    """All parts in evaluation mode, and returned as found."""
-    with ExitStack() as stack:
-        for part in parts:
-            stack.enter_context(probe(_network_of(part)))
-        yield

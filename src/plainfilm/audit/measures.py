@@ -28,8 +28,10 @@ COARSE = (7, 7)
 PLAUSIBILITY = ("best_case_iou", "hit", "mass_inside", "rank_inside")
 """Agreement with the annotations."""
 
-FIDELITY = ("removal_drop",)
-"""Agreement with the model."""
+FIDELITY = (
+    "insertion_auc", "deletion_auc", "road", "sensitivity_n", "removal_drop", "counterfactual_recovery",
+)  # fmt: skip
+"""Agreement with the model; an audit has those that its depth and its films allow."""
 
 DEVICES = "mass_on_devices"
 
@@ -73,10 +75,9 @@ class Block:
         noise = np.stack([random_map(COARSE, row) for row in rows])
         return {CENTRE: np.stack([centre_prior(size)] * len(noise)), RANDOM: noise}
 
-    def judge(self, maps: np.ndarray, evidence: Evidence) -> list[dict[str, float]]:
-        """Every measure of every map, by name."""
-        shown = np.maximum(maps if evidence == "positive" else np.abs(maps), 0)
-        drops = removal_drop(self._score, self.images, shown)
+    def judge(self, shown: np.ndarray) -> list[dict[str, float]]:
+        """Plausibility of every map ``(B, h, w)`` of ``shown_of``, and the fall of its score by removal."""
+        drops = removal_drop(self.score, self.images, shown)
         return [
             plausibility(placement.at(values.shape).restore(values), *subject) | {"removal_drop": float(drop)}
             for values, placement, subject, drop in zip(
@@ -92,12 +93,18 @@ class Block:
     def _scores(self) -> Tensor:
         return self._score_of(self.images)
 
-    def _score(self, images: Tensor) -> Tensor:
+    def score(self, images: Tensor) -> Tensor:
+        """The logit of each image's own finding, ``(B,)``."""
         # Asked for with every map, the images' own scores are computed once.
         return self._scores if images is self.images else self._score_of(images)
 
     def _score_of(self, images: Tensor) -> Tensor:
         return self.model.logits(images).gather(1, self.targets[:, None])[:, 0]
+
+
+def shown_of(maps: np.ndarray, evidence: Evidence) -> np.ndarray:
+    """What of a method's maps ``(B, h, w)`` is evidence, at least 0."""
+    return np.maximum(maps if evidence == "positive" else np.abs(maps), 0)
 
 
 def plausibility(evidence: np.ndarray, study: Study, finding: str) -> dict[str, float]:

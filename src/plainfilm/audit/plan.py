@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 import numpy as np
 import torch
@@ -15,10 +15,12 @@ import torch
 import plainfilm
 from plainfilm.attribution.method import Attribution
 from plainfilm.attribution.registry import build_method
+from plainfilm.audit.fidelity import Depth
 from plainfilm.datasets.phantom import Phantom
 from plainfilm.datasets.study import Study
 from plainfilm.errors import InputError, LabelError, ModelError
 from plainfilm.models.classifier import Classifier
+from plainfilm.radiograph import Radiograph
 
 
 class AuditedData(Protocol):
@@ -70,9 +72,10 @@ class Plan:
         data: The films with what is known of them.
         methods: Method to its settings.
         findings: What is audited; by default all that model and data share.
+        fidelity: "full" for every measure, "quick" for removal alone, which takes a small part of the time.
 
     Raises:
-        InputError: for a data set without films.
+        InputError: for a data set without films, or an unknown depth of fidelity.
         LabelError: where model and data share no finding, or for a finding that the data does not know.
         ModelError: for a finding that the model does not know, a model of values, no method, or an unknown
             method or setting.
@@ -82,8 +85,11 @@ class Plan:
     data: AuditedData
     methods: Mapping[str, Mapping[str, Any]]
     findings: tuple[str, ...] = field(default=())
+    fidelity: Depth = "full"
 
     def __post_init__(self) -> None:
+        if self.fidelity not in get_args(Depth):
+            raise InputError(f"fidelity {self.fidelity!r}", " or ".join(get_args(Depth)), "audit")
         if not self.methods:
             raise ModelError("no method", "at least one", "audit", "See 'plainfilm list'.")
         if not len(self.data):
@@ -123,6 +129,10 @@ class Plan:
         outlined = self.data.outlined()
         return [(film, f) for film, names in enumerate(outlined) for f in self.findings if f in names]
 
+    def without(self, film: int, finding: str) -> Radiograph | None:
+        """The same patient without a finding, where the data can render that."""
+        return self.data.without(film, finding).radiograph if isinstance(self.data, Phantom) else None
+
     def identity(self) -> dict[str, Any]:
         """What must be the same for an interrupted audit to go on."""
         return {
@@ -133,6 +143,7 @@ class Plan:
             "data": self.data.name,
             "data_fingerprint": self.data.fingerprint(),
             "films": len(self.data),
+            "fidelity": self.fidelity,
             "findings": list(self.findings),
             "methods": json.loads(json.dumps({k: dict(v) for k, v in self.methods.items()}, default=repr)),
         }

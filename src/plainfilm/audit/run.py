@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,10 @@ import numpy as np
 import pandas as pd
 import torch
 
+from plainfilm.audit import fidelity
 from plainfilm.audit.folder import AGAIN, open_folder, read_block, write_block
 from plainfilm.audit.maps import BLOCK, MapStore
-from plainfilm.audit.measures import Block, outline_facts
+from plainfilm.audit.measures import Block, outline_facts, shown_of
 from plainfilm.audit.plan import Plan
 from plainfilm.datasets.study import Study
 from plainfilm.errors import ArtifactError, InputError, LabelError, NumericError
@@ -48,12 +49,15 @@ class Results:
             patient``, ``ATTRIBUTES``, ``finding, method, flat``, what was outlined and the measures.
         excluded: Film to the reason why it is not among them.
         maps: The raw maps.
+        curves: Points of the curves of insertion, deletion and Sensitivity-N (``fidelity.judge``); empty
+            where fidelity is measured by removal alone.
     """
 
     predictions: pd.DataFrame
     scores: pd.DataFrame
     excluded: dict[str, str]
     maps: MapStore
+    curves: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def run(plan: Plan, out: Path, progress: Progress, exclude: Exclude) -> Results:
@@ -76,12 +80,16 @@ def run(plan: Plan, out: Path, progress: Progress, exclude: Exclude) -> Results:
     usable = ~predicted["film"].isin(excluded)
     pairs = [(film, finding) for film, finding in plan.pairs if usable[film]]
     maps = MapStore(out / "maps", len(pairs))
-    scores = list(_scores(plan, pairs, maps, out, progress))
+    scores, curves = [], []
+    for rows, points in _scores(plan, pairs, maps, out, progress):
+        scores.append(rows)
+        curves.append(points)
     return Results(
         predicted[predicted["excluded"] == ""].drop(columns="excluded").reset_index(drop=True),
         pd.concat(scores, ignore_index=True) if scores else pd.DataFrame(),
         excluded,
         maps,
+        pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(),
     )
 
 
@@ -157,44 +165,58 @@ def _predict(plan: Plan, index: int, known: _Known, exclude: Exclude) -> dict[st
 
 def _scores(
     plan: Plan, pairs: Sequence[Pair], maps: MapStore, out: Path, progress: Progress
-) -> Iterator[pd.DataFrame]:
+) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+    """The scores and the curves of block after block."""
     ids = plan.data.ids
+
+    def done(films: int) -> None:
+        progress("Explaining", films, len(pairs))
+
     for start in range(0, len(pairs), BLOCK):
         own = pairs[start : start + BLOCK]
-        path = out / "blocks" / f"scores-{start // BLOCK:06d}.parquet"
-        if not path.exists():
-            write_block(path, pd.DataFrame(_explain(plan, own, start, maps)))
+        path, points = (
+            out / "blocks" / f"{kind}-{start // BLOCK:06d}.parquet" for kind in ("scores", "curves")
+        )
+        if not (path.exists() and points.exists()):
+            scores, curves = _explain(plan, own, start, maps, done)
+            write_block(points, pd.DataFrame(curves))
+            write_block(path, pd.DataFrame(scores))
         found = read_block(path)
         if set(zip(found["film"], found["finding"], strict=True)) != {
             (ids[film], name) for film, name in own
         }:
             raise ArtifactError("other films and findings", "those of this audit", str(path), AGAIN)
-        yield found
-        progress("Explaining", min(start + BLOCK, len(pairs)), len(pairs))
+        yield found, read_block(points)
+        done(start + len(own))
 
 
-def _explain(plan: Plan, pairs: Sequence[Pair], start: int, maps: MapStore) -> list[dict[str, Any]]:
-    """The scores of a block of films and findings; its maps go to the store."""
+def _explain(
+    plan: Plan, pairs: Sequence[Pair], start: int, maps: MapStore, done: Callable[[int], None]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The scores of a block of films and findings, and its curves; its maps go to the store."""
     by_film = {film: plan.data[film] for film, _ in pairs}
     block = Block.of(plan.model, [(by_film[film], finding) for film, finding in pairs], start)
     rows = [_subject(study, finding) for study, finding in block.subjects]
-    scores = []
+    scores, shown = [], {}
     for name, method in plan.built.items():
         found = block.explain(method)
         maps.write(name, start // BLOCK, found)
-        judged = block.judge(found, method.evidence)
+        shown[name] = shown_of(found, method.evidence)
         facts = [
             {"method": name, "row": start + k, "flat": bool(np.ptp(each) == 0)}
             for k, each in enumerate(found)
         ]
+        judged = block.judge(shown[name])
         scores += [row | fact | each for row, fact, each in zip(rows, facts, judged, strict=True)]
     for name, found in block.baselines().items():
-        judged = block.judge(found, "positive")
-        scores += [
-            row | {"method": name, "row": -1, "flat": False} | each
-            for row, each in zip(rows, judged, strict=True)
-        ]
-    return scores
+        shown[name], fact = found, {"method": name, "row": -1, "flat": False}
+        scores += [row | fact | each for row, each in zip(rows, block.judge(found), strict=True)]
+    if plan.fidelity == "quick":
+        return scores, []
+    without = [each for pair in pairs if (each := plan.without(*pair)) is not None]
+    faithful, curves = fidelity.judge(block, shown, without, lambda films: done(start + films))
+    in_order = [each for name in shown for each in faithful[name]]
+    return [row | each for row, each in zip(scores, in_order, strict=True)], curves
 
 
 def _subject(study: Study, finding: str) -> dict[str, Any]:

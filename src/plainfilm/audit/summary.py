@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isnan, nan
 
 import numpy as np
 import pandas as pd
 
+from plainfilm.audit.curves import Curve, mean_curves, measure_agreement
 from plainfilm.audit.measures import DEVICES, FIDELITY, PLAUSIBILITY
 from plainfilm.audit.performance import Performance, performance_groups, performances
 from plainfilm.audit.run import Results
 from plainfilm.metrics.baselines import BASELINES
 from plainfilm.metrics.bootstrap import bootstrap_interval
 from plainfilm.metrics.intervals import Interval
+from plainfilm.metrics.measures import MEASURES as KNOWN
 from plainfilm.metrics.paired import holm, permutation_test
 from plainfilm.metrics.strata import SIZES, stratum_of_share
 from plainfilm.metrics.subgroups import Subgroup, attributes_of, by_subgroup
@@ -22,7 +24,7 @@ from plainfilm.metrics.weighted import mean
 
 MEASURES = (*PLAUSIBILITY, *FIDELITY, DEVICES)
 
-BY_FINDING, BY_STRATUM = ("best_case_iou", *FIDELITY), ("best_case_iou",)
+BY_FINDING, BY_STRATUM = ("best_case_iou", "removal_drop"), ("best_case_iou",)
 """Measures of the smaller tables; every interval costs a thousand resamples."""
 
 NUMBERS = ("one place", "several places")
@@ -73,8 +75,14 @@ class MethodTable:
         return next(row for row in self.rows if row.method == method)
 
     def best(self, measure: str) -> MethodRow:
-        """The method with the highest mean."""
-        return max(self.methods, key=lambda row: np.nan_to_num(row.values[measure].value, nan=-np.inf))
+        """The method with the best mean."""
+        sign = _sign(measure)
+        return max(self.methods, key=lambda row: np.nan_to_num(sign * row.values[measure].value, nan=-np.inf))
+
+    @property
+    def fidelity(self) -> tuple[str, ...]:
+        """The measures of fidelity that were taken."""
+        return tuple(name for name in FIDELITY if name in self.rows[0].values)
 
 
 @dataclass(frozen=True)
@@ -88,6 +96,8 @@ class Summary:
         strata: The same by the size and the number of what was outlined.
         performance_groups: Finding to its AUROC by subgroup.
         explanation_groups: Best-case IoU of the best method by subgroup.
+        curves: Insertion, deletion and Sensitivity-N to the mean curve of each method.
+        agreement: Two measures of fidelity to Kendall's tau between their rankings of the methods.
     """
 
     performance: tuple[Performance, ...]
@@ -96,12 +106,15 @@ class Summary:
     strata: Mapping[str, MethodTable]
     performance_groups: Mapping[str, tuple[Subgroup, ...]]
     explanation_groups: tuple[Subgroup, ...]
+    curves: Mapping[str, tuple[Curve, ...]] = field(default_factory=dict)
+    agreement: Mapping[tuple[str, str], Interval] = field(default_factory=dict)
 
 
 def summarise(results: Results, findings: Sequence[str]) -> Summary:
     """Tables of the rows of an audit."""
     scores = results.scores
-    overall = method_table(scores) if len(scores) else None
+    overall = method_table(scores, _measured(scores)) if len(scores) else None
+    ranked = ([row.method for row in overall.methods], overall.fidelity) if overall else ((), ())
     return Summary(
         performance=performances(results.predictions, findings),
         overall=overall,
@@ -109,6 +122,8 @@ def summarise(results: Results, findings: Sequence[str]) -> Summary:
         strata=_tables(scores, _size, SIZES, BY_STRATUM) | _tables(scores, _number, NUMBERS, BY_STRATUM),
         performance_groups=performance_groups(results.predictions, findings),
         explanation_groups=_explanation_groups(scores, overall) if overall else (),
+        curves=mean_curves(results.curves),
+        agreement=measure_agreement(scores, *ranked),
     )
 
 
@@ -135,6 +150,16 @@ def method_table(scores: pd.DataFrame, measures: Sequence[str] = MEASURES) -> Me
     return MethodTable(rows, len(first), first["patient"].nunique())
 
 
+def _measured(scores: pd.DataFrame) -> list[str]:
+    """The measures that were taken: not all of fidelity are at every depth and of all films."""
+    taken = [name for name in FIDELITY if name in scores and scores[name].notna().any()]
+    return [*PLAUSIBILITY, *taken, DEVICES]
+
+
+def _sign(measure: str) -> int:
+    return -1 if measure in KNOWN and not KNOWN[measure].higher_is_better else 1
+
+
 def _gains(by_method: Mapping[str, pd.DataFrame], measure: str) -> dict[str, float]:
     """Method to the p-value of no gain over the stronger baseline, corrected by Holm for all methods."""
     p_values = {
@@ -147,7 +172,8 @@ def _gains(by_method: Mapping[str, pd.DataFrame], measure: str) -> dict[str, flo
 
 def _p_of_no_gain(method: pd.DataFrame, baseline: pd.DataFrame, measure: str) -> float:
     """One-sided: half of the two-sided p-value where the method is ahead."""
-    found = permutation_test(method[measure], baseline[measure], method["patient"])
+    sign = _sign(measure)
+    found = permutation_test(sign * method[measure], sign * baseline[measure], method["patient"])
     if isnan(found.p_value):
         return 1.0
     return found.p_value / 2 if found.difference.value > 0 else 1 - found.p_value / 2

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -30,10 +31,18 @@ from plainfilm.io.atomic import write_text
 if TYPE_CHECKING:
     import pandas as pd
 
+    from plainfilm.audit.plan import Plan
     from plainfilm.audit.run import Results
     from plainfilm.audit.summary import MethodTable, Summary
     from plainfilm.datasets.manifest import Manifest
     from plainfilm.datasets.phantom import Phantom
+
+
+class Fidelity(StrEnum):
+    """How deeply fidelity is measured."""
+
+    QUICK = "quick"
+    FULL = "full"
 
 
 def audit(
@@ -43,6 +52,9 @@ def audit(
     ] = "phantom",
     model: Model = "phantom",
     methods: Annotated[str, typer.Option(help="Methods from 'plainfilm list', with commas.")] = METHODS,
+    fidelity: Annotated[
+        Fidelity, typer.Option(help="How deeply fidelity is measured: by six measures, or by one in seconds.")
+    ] = Fidelity.FULL,
     findings: Annotated[
         str, typer.Option(help="Findings, with commas; by default all that model and data share.")
     ] = "",
@@ -75,7 +87,9 @@ def audit(
         _open(data, split),
         with_settings(methods.split(","), settings or []),
         wanted,
+        fidelity.value,
     )
+    _tell_cost(plan)
     open_output(out)
     with run_lock(out), _resumable():
         with stages() as show:
@@ -91,6 +105,20 @@ def audit(
         _show(summary, plan.truth, record["remarks"])
     say(f"Page: {page}")
     raise typer.Exit(FINISHED_WITH_EXCLUSIONS if results.excluded else 0)
+
+
+def _tell_cost(plan: Plan) -> None:
+    """Says what the fidelity of every map takes, before it is waited for."""
+    from plainfilm.audit.fidelity import passes
+    from plainfilm.metrics.baselines import BASELINES
+
+    pairs = len(plan.pairs)
+    if plan.fidelity == "full" and pairs:
+        each = passes(len(plan.methods) + len(BASELINES))
+        text = (
+            f"Fidelity by six measures takes {each} passes of the network for each of up to {pairs} findings"
+        )
+        say(f"{text}; --fidelity quick takes one measure and {len(plan.methods) + len(BASELINES)} passes.")
 
 
 def _open(name: str, split: str) -> Manifest | Phantom:
@@ -131,7 +159,7 @@ def _write_table(path: Path, table: pd.DataFrame) -> None:
 
 
 def _show(summary: Summary, truth: str, remarks: Sequence[dict[str, str]]) -> None:
-    from plainfilm.audit.measures import FIDELITY, PLAUSIBILITY
+    from plainfilm.audit.measures import PLAUSIBILITY
     from plainfilm.reports.wording import interval, number
 
     rows = [
@@ -143,7 +171,7 @@ def _show(summary: Summary, truth: str, remarks: Sequence[dict[str, str]]) -> No
     print_table(("finding", "films", "AUROC", "average precision"), rows, "Performance (95 %)")
     if summary.overall:
         _show_methods(f"Plausibility: agreement with {truth}", summary.overall, PLAUSIBILITY)
-        _show_methods("Fidelity: agreement with the model", summary.overall, FIDELITY)
+        _show_methods("Fidelity: agreement with the model", summary.overall, summary.overall.fidelity)
     for remark in remarks:
         say(f"{ {'worry': '!', 'good': '+', 'note': '-'}[remark['kind']] } {remark['text']}")
 

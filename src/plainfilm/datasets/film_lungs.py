@@ -10,17 +10,13 @@ from scipy import ndimage
 from plainfilm.datasets.phantom.anatomy import Anatomy
 from plainfilm.datasets.phantom.canvas import Canvas
 from plainfilm.datasets.phantom.patient import Pair, Patient, draw_patient
-from plainfilm.errors import InputError
-from plainfilm.masks.region import largest_region
+from plainfilm.masks.lungs import two_lungs
 
 LUNGS_ACROSS = 27.0
 """Width of both lungs in cm, the only scale that a film without spacing offers."""
 
 LUNG_DEPTH = 15.4
 """Depth of a lung from front to back in cm."""
-
-LEAST_LUNG = 0.02
-"""Share of the film that each lung must cover."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +48,8 @@ class FilmLungs:
         Raises:
             InputError: for a mask without two lungs.
         """
-        halves, midline = _halves(lungs, film)
+        halves = two_lungs(lungs, film)
+        midline = sum(float(np.nonzero(half)[1].mean()) for half in halves) / 2
         rows, columns = np.nonzero(halves[0] | halves[1])
         scale = (columns.max() - columns.min() + 1) / LUNGS_ACROSS
         canvas = Canvas.on_film(lungs.shape, scale, (midline, rows.min() + 13.6 * scale))
@@ -125,22 +122,6 @@ class FilmLungs:
         """Height of the lower border about half-way between midline and wall."""
         x = self.canvas.x[0] if side else -self.canvas.x[0]
         return float(self.floor[np.abs(x - 0.52 * half_width) < 1.2].mean())
-
-
-def _halves(lungs: np.ndarray, film: str) -> tuple[tuple[np.ndarray, np.ndarray], float]:
-    """The lungs left and right of the emptiest column in the middle, and the midline."""
-    columns = np.flatnonzero(lungs.any(axis=0))
-    if columns.size:
-        third = (columns[-1] - columns[0]) // 3
-        heights = ndimage.uniform_filter1d(lungs.sum(axis=0), 5)
-        split = columns[0] + third + int(np.argmin(heights[columns[0] + third : columns[-1] - third + 1]))
-        is_right = np.arange(lungs.shape[1]) < split
-        halves = largest_region(lungs & is_right), largest_region(lungs & ~is_right)
-        is_gap = heights[split] < heights.max() / 2
-        if is_gap and min(half.mean() for half in halves) >= LEAST_LUNG:
-            centres = [float(np.nonzero(half)[1].mean()) for half in halves]
-            return halves, sum(centres) / 2
-    raise InputError("a lung mask without two lungs", f"{LEAST_LUNG:.0%} of the film in each half", film)
 
 
 def _edges(distance: np.ndarray, half: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:

@@ -9,10 +9,12 @@ from plainfilm.lazy import loads_on_first_use
 if TYPE_CHECKING:
     from plainfilm.masks.arrays import as_map, as_mask
     from plainfilm.masks.box import box_mask, mask_box
+    from plainfilm.masks.lungs import split_lungs, two_lungs
     from plainfilm.masks.polygon import mask_polygons, polygon_mask
     from plainfilm.masks.region import largest_region
     from plainfilm.masks.rle import decode_gaps, decode_rle, encode_gaps, encode_rle
     from plainfilm.masks.threshold import area_mask, fixed_mask, otsu_mask, percentile_mask
+    from plainfilm.masks.zones import severity_map, zone_boxes, zones_with
 
 _HOMES = {
     "area_mask": "threshold",
@@ -30,6 +32,11 @@ _HOMES = {
     "otsu_mask": "threshold",
     "percentile_mask": "threshold",
     "polygon_mask": "polygon",
+    "severity_map": "zones",
+    "split_lungs": "lungs",
+    "two_lungs": "lungs",
+    "zone_boxes": "zones",
+    "zones_with": "zones",
 }
 
 __all__ = [
@@ -48,6 +55,11 @@ __all__ = [
     "otsu_mask",
     "percentile_mask",
     "polygon_mask",
+    "severity_map",
+    "split_lungs",
+    "two_lungs",
+    "zone_boxes",
+    "zones_with",
 ]
 
 __getattr__ = loads_on_first_use(__name__, _HOMES)

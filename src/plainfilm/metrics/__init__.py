@@ -53,6 +53,13 @@ from plainfilm.metrics.operating import (
 from plainfilm.metrics.paired import Comparison, holm, permutation_test
 from plainfilm.metrics.precision import average_precision, multilabel_average_precision
 from plainfilm.metrics.probability import ReliabilityBin, brier_score, expected_calibration_error, reliability
+from plainfilm.metrics.severity import (
+    PAPER_THRESHOLDS,
+    peak_at_one,
+    pearson,
+    severity_correlation,
+    zone_means,
+)
 from plainfilm.metrics.strata import count_stratum, lesions, relative_area, size_stratum
 from plainfilm.metrics.subgroups import Subgroup, age_bands, attributes_of, by_subgroup
 from plainfilm.metrics.tuning import TunedThreshold, film_iou, mean_iou, tuned_threshold
@@ -90,6 +97,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MEASURES",
+    "PAPER_THRESHOLDS",
     "Alignment",
     "Comparison",
     "ComplexityRise",
@@ -157,6 +165,8 @@ __all__ = [
     "of_kind",
     "operating_point_at",
     "otsu_iou",
+    "peak_at_one",
+    "pearson",
     "percentile_iou",
     "permutation_test",
     "point_by",
@@ -174,11 +184,13 @@ __all__ = [
     "road",
     "sensitivity_at_specificity",
     "sensitivity_n",
+    "severity_correlation",
     "size_stratum",
     "smooth_randomisation",
     "specificity_at_sensitivity",
     "tuned_threshold",
     "youden_point",
+    "zone_means",
 ]
 
 LATE = {

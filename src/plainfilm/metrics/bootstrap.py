@@ -84,6 +84,46 @@ def bootstrap_interval(
     return interval_from(draws, statistic, *arrays, patients=patients, level=level)
 
 
+def mean_band(
+    values: Any, *, patients: Names, n: int = 1000, seed: int = 0, level: float = 0.95
+) -> list[Interval]:
+    """``bootstrap_interval`` of the mean of each column, with the same draws for all: a curve with its band.
+
+    The limits hold point by point, not for the curve as a whole.
+
+    Args:
+        values: ``(films, points)``; none is NaN.
+        patients: The patient of each film.
+        n: Resamples.
+        seed: Of the draws.
+        level: Between 0 and 1.
+
+    Raises:
+        InputError: as ``bootstrap_interval``, and for an array of another shape or with NaN.
+    """
+    array = numbers(values)
+    if array.ndim != 2 or not array.size or np.isnan(array).any():
+        raise InputError(f"values of shape {array.shape}", "(films, points) without NaN", "mean_band")
+    _checked([array], patients)
+    quantile = two_sided(level)
+    drawn = np.concatenate(
+        [
+            (array.T @ counts) / counts.sum(axis=0)
+            for counts in (each.astype(np.float64) for each in _draws(patients, len(array), n, seed))
+        ],
+        axis=1,
+    )
+    units = len(np.unique(np.asarray(patients)))
+    limits = [expanded_percentiles(draws, units, quantile) for draws in drawn]
+    return [
+        Interval(
+            float(centre), low, high, len(array), level=level, method="bootstrap of patients",
+            caution=caution_about(units),
+        )
+        for centre, (low, high) in zip(array.mean(axis=0), limits, strict=True)
+    ]  # fmt: skip
+
+
 def interval_from(
     draws: np.ndarray, statistic: Statistic, *columns: Any, patients: Names, level: float = 0.95
 ) -> Interval:

@@ -93,8 +93,13 @@ def counterfactual_recovery(
 
 def blurred(images: Tensor) -> Tensor:
     """Images ``(B, C, S, S)`` through a Gaussian whose width follows their size, mirrored at the border."""
-    scale = images.shape[-1] / SIDE
-    return gaussian_blur(images, 2 * max(1, round(KERNEL * scale) // 2) + 1, SIGMA * scale)
+    return gaussian_blur(images, *blur_for(images.shape[-1]))
+
+
+def blur_for(side: int) -> tuple[int, float]:
+    """Kernel and sigma in pixels of the published blur on an input of this side."""
+    scale = side / SIDE
+    return 2 * max(1, round(KERNEL * scale) // 2) + 1, SIGMA * scale
 
 
 def gaussian_blur(images: Tensor, kernel: int, sigma: float) -> Tensor:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from plainfilm.errors import ArtifactError, ModelError
 from plainfilm.io.checkpoint import load_strictly, read_checkpoint, write_checkpoint
-from plainfilm.masks.region import largest_region
+from plainfilm.masks.lungs import split_lungs
 from plainfilm.models.classifier import evaluating
 from plainfilm.models.unet import UNet
 from plainfilm.radiograph import Placement, Radiograph
@@ -30,9 +30,6 @@ USUAL_AREA = (0.10, 0.65)
 
 LEAST_BALANCE = 0.35
 """The smaller lung has at least this share of the larger one's area, or something is wrong."""
-
-ONE_LUNG = 0.5
-"""A cut that meets more lung than this, as a share of the tallest column, runs through one lung."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +86,8 @@ class LungSegmenter:
         """
         placement = self._placement(film)
         values, on_film = self._run(film, placement)
-        sides = split((values > 0.5) & on_film, on_film)
+        middle = np.flatnonzero(on_film.any(axis=0)).mean()
+        sides = split_lungs((values > 0.5) & on_film, middle)
         right, left = (placement.restore(_smooth(values, side)) > 0.5 for side in sides)
         return Lungs(right, left, tuple(doubts(right, left)))
 
@@ -116,30 +114,6 @@ def standardise(images: Tensor, on_film: Tensor) -> Tensor:
     centred = images - (images * on_film).sum((2, 3), keepdim=True) / count
     variance = (centred.square() * on_film).sum((2, 3), keepdim=True) / count
     return centred / (variance.sqrt() + 1e-3) * on_film
-
-
-def split(mask: np.ndarray, on_film: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Separates a mask of both lungs into the patient's right and left, one region each.
-
-    The cut is at the emptiest column of the middle third. Where even that one is full of lung
-    the mask is a single lung, which belongs to its half of the film.
-
-    Args:
-        mask: bool ``(h, w)``.
-        on_film: bool ``(h, w)``; tells where the middle of the film is.
-    """
-    columns = np.flatnonzero(mask.any(axis=0))
-    if not columns.size:
-        return mask, mask
-    heights = mask.sum(axis=0)
-    span = columns[-1] - columns[0]
-    first, last = columns[0] + span // 3, columns[-1] - span // 3 + 1
-    cut = first + int(np.median(np.flatnonzero(heights[first:last] == heights[first:last].min())))
-    if heights[cut] > ONE_LUNG * heights.max():
-        middle = np.flatnonzero(on_film.any(axis=0)).mean()
-        cut = mask.shape[1] if np.nonzero(mask)[1].mean() < middle else 0
-    is_right = np.arange(mask.shape[1]) < cut
-    return largest_region(mask & is_right), largest_region(mask & ~is_right)
 
 
 def doubts(right: np.ndarray, left: np.ndarray) -> list[str]:

@@ -18,6 +18,9 @@ from plainfilm.models.spec import InputSpec
 ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {"densenet": DenseNet}
 """Networks that a card can name; each keeps the arguments it was built with in ``arguments``."""
 
+STATISTICS = "statistics"
+"""The key of a card that names a file of feature statistics, relative to the card."""
+
 MALFORMED = (KeyError, TypeError, ValueError, AttributeError, ModelError)
 """What a card raises whose values are not those that ``save_classifier`` writes."""
 
@@ -28,7 +31,9 @@ def save_classifier(classifier: Classifier, path: Path | str, card: Mapping[str,
     Args:
         classifier: One whose network is among ``ARCHITECTURES``.
         path: A folder, or a ``.safetensors`` file (``write_checkpoint``).
-        card: JSON values to tell with it (recipe, seed, data, metrics), over those that it has.
+        card: JSON values to tell with it (recipe, seed, data, metrics), over those that it has. Here
+            "statistics" names a file of feature statistics, beside the card; those that the classifier
+            came with are not told again, since its weights may have changed.
 
     Returns:
         The path of the card.
@@ -59,9 +64,8 @@ def save_classifier(classifier: Classifier, path: Path | str, card: Mapping[str,
         "output": classifier.output,
         "operating_points": classifier.operating_points,
     }
-    return write_checkpoint(
-        Path(path), network.state_dict(), {**classifier.card, **(card or {}), **described}
-    )
+    known = {name: value for name, value in classifier.card.items() if name != STATISTICS}
+    return write_checkpoint(Path(path), network.state_dict(), {**known, **(card or {}), **described})
 
 
 def load_classifier(path: Path | str) -> Classifier:
@@ -72,7 +76,9 @@ def load_classifier(path: Path | str) -> Classifier:
             classifier, or another one than the weights are of.
     """
     checkpoint = read_checkpoint(Path(path))
-    card, where = checkpoint.card, checkpoint.path.name
+    card, where = dict(checkpoint.card), checkpoint.path.name
+    if STATISTICS in card:
+        card[STATISTICS] = str(checkpoint.path.parent / card[STATISTICS])
     network = _build(card, where)
     load_strictly(network, checkpoint.tensors, where)
     try:

@@ -11,7 +11,7 @@ import numpy as np
 
 import plainfilm
 from plainfilm.attribution.explanation import Explanation, Status
-from plainfilm.audit.measures import DEVICES, FIDELITY, PLAUSIBILITY
+from plainfilm.audit.measures import DEVICES, PLAUSIBILITY
 from plainfilm.audit.plan import Plan
 from plainfilm.audit.run import Results
 from plainfilm.audit.summary import MethodTable, Summary
@@ -19,6 +19,7 @@ from plainfilm.datasets.study import Study
 from plainfilm.io.atomic import write_text
 from plainfilm.metrics.baselines import BASELINES
 from plainfilm.metrics.measures import MEASURES
+from plainfilm.reports import charts
 from plainfilm.reports.audit_remarks import audit_remarks
 from plainfilm.reports.figures import Span
 from plainfilm.reports.page import Case, Report, as_html, environment
@@ -28,6 +29,34 @@ MOST_EXAMPLES = 12
 """Films on the page."""
 
 CHOSEN = "For each finding the film is shown whose overlap, by the method that is best for it, is the median."
+
+
+MEANINGS = {
+    "insertion_auc": "the mean probability while a blurred film gets its pixels back, the highest of the map first.",
+    "deletion_auc": "the mean probability while the film is blurred, the highest first; lower is better.",
+    "road": "removed pixels are filled in from their neighbours: how much lower the probability is with the highest "
+    "removed than with the lowest.",
+    "sensitivity_n": "whether the map's sum over random blocks follows the fall of the probability when they are blurred: "
+    "the mean correlation over sizes.",
+    "removal_drop": "the fall of the logit when the tenth of the input is blurred that the map marks highest.",
+    "counterfactual_recovery": "as many of the highest pixels as the finding has come from the same patient without it: the "
+    "share of the finding's effect on the logit that goes. Films whose logit does not fall without it are left out.",
+}  # fmt: skip
+"""What each measure of fidelity asks, for readers of the page."""
+
+CHANGED = "pixels changed, % of the film"
+
+DRAWN = {
+    "insertion": ("Insertion: high early is good", CHANGED, "mean probability", False),
+    "deletion": ("Deletion: low early is good", CHANGED, "mean probability", False),
+    "sensitivity_n": ("Sensitivity-N: high is good", "pixels blurred, % of the film", "correlation", True),
+}
+"""Curve to its title, its axes and whether the horizontal one is logarithmic."""
+
+FRAME = {
+    "width": charts.WIDTH, "height": charts.HEIGHT, "left": charts.LEFT, "right": charts.RIGHT,
+    "top": charts.TOP, "bottom": charts.BOTTOM,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -57,8 +86,10 @@ def write_audit(path: Path, plan: Plan, results: Results, summary: Summary, fact
     page = environment().get_template("audit.html.j2").render(
         page=_head(plan, results), summary=summary, report=report, scales=report.scales,
         remarks=audit_remarks(summary, results, plan.truth, plan.model.card.get("caution", "")),
-        truth=plan.truth, known=MEASURES, plausibility=PLAUSIBILITY, fidelity=FIDELITY, devices=DEVICES,
-        baselines=BASELINES,
+        truth=plan.truth, known=MEASURES, plausibility=PLAUSIBILITY, devices=DEVICES,
+        baselines=BASELINES, meanings=MEANINGS, frame=FRAME,
+        charts=[charts.chart(curves, *DRAWN[name]) for name, curves in summary.curves.items()],
+        styles=charts.styles([row.method for row in summary.overall.rows], BASELINES) if summary.overall else {},
         has_devices=summary.overall is not None and summary.overall.rows[0].values[DEVICES].n > 0,
         undefined=summary.overall.rows[0].values["best_case_iou"].n_excluded if summary.overall else 0,
         span_of=_span_of, version=plainfilm.__version__,

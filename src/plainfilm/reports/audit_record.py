@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 import plainfilm
+from plainfilm.audit.curves import Curve
 from plainfilm.audit.measures import DEVICES, FIDELITY, PLAUSIBILITY
 from plainfilm.audit.performance import Performance
 from plainfilm.audit.plan import Plan
@@ -40,6 +41,10 @@ def audit_record(plan: Plan, results: Results, summary: Summary) -> dict[str, An
         "performance_groups": {
             name: [_group(row) for row in table] for name, table in summary.performance_groups.items()
         },
+        "curves": {name: [_curve(each) for each in curves] for name, curves in summary.curves.items()},
+        "fidelity_agreement": [
+            {"measures": list(pair), "kendall_tau": _interval(tau)} for pair, tau in summary.agreement.items()
+        ],
         "explanation_groups": [_group(row) for row in summary.explanation_groups],
         "excluded": [{"id": film, "reason": reason} for film, reason in results.excluded.items()],
     }
@@ -103,6 +108,15 @@ def _method(row: MethodRow) -> dict[str, Any]:
 
 def _measured(row: MethodRow, measure: str) -> dict[str, Any]:
     return _interval(row.values[measure]) | {"p_value": _finite(row.p_values[measure])}
+
+
+def _curve(curve: Curve) -> dict[str, Any]:
+    points = zip(curve.shares, curve.values, strict=True)
+    return {
+        "method": curve.method,
+        "knows_nothing": curve.is_baseline,
+        "points": [{"share": share, **_interval(value)} for share, value in points],
+    }
 
 
 def _group(row: Subgroup) -> dict[str, Any]:

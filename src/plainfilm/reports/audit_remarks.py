@@ -10,6 +10,7 @@ from plainfilm.audit.summary import SIGNIFICANT, MethodTable, Summary
 from plainfilm.findings import SUPPORT_DEVICES
 from plainfilm.metrics.baselines import CENTRE, RANDOM
 from plainfilm.metrics.bootstrap import FEWEST_PATIENTS
+from plainfilm.metrics.measures import MEASURES
 from plainfilm.metrics.subgroups import Subgroup
 from plainfilm.reports.performance_remarks import performance_remarks
 from plainfilm.reports.wording import Remark, counted, interval, listed, number, some
@@ -31,7 +32,7 @@ def _maps(summary: Summary, truth: str) -> Iterator[Remark]:
         yield Remark("worry", text)
         return
     yield _plausible(summary.overall, truth)
-    yield _faithful(summary.overall)
+    yield from _faithful(summary, summary.overall)
     yield from _centred(summary)
     yield from _at_chance(summary)
     yield from _devices(summary.overall)
@@ -59,7 +60,60 @@ def _plausible(table: MethodTable, truth: str) -> Remark:
     return Remark("good", f"{text}; {numbers}.")
 
 
-def _faithful(table: MethodTable) -> Remark:
+def _faithful(summary: Summary, table: MethodTable) -> Iterator[Remark]:
+    """What several measures say together; where only one was taken, that it is one."""
+    measures = table.fidelity
+    if len(measures) < 2:
+        yield _by_removal(table)
+        return
+    by = {row.method: sum(map(row.beats_baselines, measures)) for row in table.methods}
+    shown = [name for name, n in by.items() if 2 * n > len(measures)]
+    unshown = [name for name in by if name not in shown]
+    if unshown:
+        text = (
+            f"Fidelity is not shown for {_tallied(unshown, by)} of {len(measures)} measures better than maps "
+            f"that know nothing, over {_basis(table)}."
+        )
+        yield Remark("worry", text)
+    if shown:
+        text = (
+            f"Faithful by most measures: {_tallied(shown, by)} of {len(measures)} measures better than maps "
+            f"that know nothing, over {_basis(table)}."
+        )
+        yield Remark("good", text)
+    yield from _ranking(summary, table)
+
+
+def _tallied(methods: Sequence[str], by: dict[str, int]) -> str:
+    """ "a by 5 and b by 4"."""
+    return listed([f"{name} by {by[name]}" for name in methods])
+
+
+def _ranking(summary: Summary, table: MethodTable) -> Iterator[Remark]:
+    """Whether the measures of fidelity name one best method, and whether any two contradict each other."""
+    if len(table.methods) < 2:
+        return
+    best: dict[str, list[str]] = {}
+    for name in table.fidelity:
+        best.setdefault(table.best(name).method, []).append(MEASURES[name].title)
+    if len(best) > 1:
+        names = "; ".join(f"{method} by {listed(titles)}" for method, titles in best.items())
+        yield Remark("note", f"The measures of fidelity do not name one best method: {names}.")
+    else:
+        yield Remark(
+            "note", f"{next(iter(best))} is best by each of {len(table.fidelity)} measures of fidelity."
+        )
+    reverse = [pair for pair, tau in summary.agreement.items() if tau.high < 0]
+    for one, other in reverse:
+        tau = summary.agreement[one, other]
+        text = (
+            f"{MEASURES[one].title} and {MEASURES[other].title} rank the methods in opposite orders "
+            f"(Kendall's tau {number(tau.value)}, {interval(tau)}): do not rank them by either alone."
+        )
+        yield Remark("worry", text)
+
+
+def _by_removal(table: MethodTable) -> Remark:
     unshown = [row.method for row in table.methods if not row.beats_baselines(FALL)]
     if unshown:
         which = "any method" if len(unshown) == len(table.methods) else listed(unshown)

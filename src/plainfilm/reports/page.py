@@ -20,6 +20,9 @@ from plainfilm.reports import figures, wording
 from plainfilm.reports.localisation import Score, by_finding, rows
 from plainfilm.reports.player import Player
 
+COMPARABLE = ("bits per pixel",)
+"""Units in which maps of different methods can be compared: these methods share one scale of colours."""
+
 MOST_FILMS = 60
 """Films that a page shows; with more it would be slow to open. Tables count all of them."""
 
@@ -28,7 +31,8 @@ MOST_FILMS = 60
 class Map:
     """A map as a page shows it: ``values`` lie on the film at display size.
 
-    ``player`` holds the films that it was made of, where its method makes films.
+    ``player`` holds the films that it was made of, where its method makes films; ``total`` is the sum over the
+    network's input, for units of which a sum means something.
     """
 
     method: str
@@ -37,17 +41,24 @@ class Map:
     probability: float
     is_flat: bool
     values: np.ndarray
+    total: float | None = None
     player: Player | None = None
 
     @classmethod
     def of(cls, explanation: Explanation) -> Map:
         """The map of an explanation, without its film."""
+        total = float(explanation.map.sum()) if explanation.unit in COMPARABLE else None
         films = explanation.counterfactual
         return cls(
             explanation.method, explanation.target, explanation.unit, explanation.probability,
-            explanation.status is Status.FLAT, figures.small_map(explanation),
+            explanation.status is Status.FLAT, figures.small_map(explanation), total,
             Player.of(films) if films else None,
         )  # fmt: skip
+
+    @property
+    def scale(self) -> str:
+        """What has one scale on a page: the method, or the unit where methods compare in it."""
+        return self.unit if self.unit in COMPARABLE else self.method
 
     @property
     def peak(self) -> float:
@@ -154,15 +165,24 @@ class Report:
     def scales(self) -> dict[str, figures.Span]:
         """Method to the range of its colours, one for all films, so that maps can be compared.
 
-        The range ends at the 90th percentile of the ends that the method's maps would have on their
+        Methods whose unit is ``COMPARABLE`` have one range together. The range ends at the 90th percentile of the ends that the method's maps would have on their
         own (``limits``), maps of zeros left out, and is symmetric where any of the maps is signed.
         """
         spans: dict[str, list[figures.Span]] = {}
         for shown in (m for case in self.cases for m in case.maps):
-            own = spans.setdefault(shown.method, [])
+            own = spans.setdefault(shown.scale, [])
             if shown.values.any():
                 own.append(limits(shown.values))
-        return {method: _common(own) for method, own in spans.items()}
+        scale_of = {shown.method: shown.scale for case in self.cases for shown in case.maps}
+        return {method: _common(spans[scale]) for method, scale in scale_of.items()}
+
+    @property
+    def shared(self) -> dict[str, list[str]]:
+        """Unit to the methods that share its scale, where there are several."""
+        found: dict[str, list[str]] = {}
+        for method, scale in dict.fromkeys((m.method, m.scale) for case in self.cases for m in case.maps):
+            found.setdefault(scale, []).append(method)
+        return {scale: methods for scale, methods in found.items() if len(methods) > 1}
 
 
 def _common(spans: Sequence[figures.Span]) -> figures.Span:
@@ -205,6 +225,7 @@ def environment() -> Environment:
     )  # fmt: skip
     environment.filters |= {
         "number": wording.number, "range": wording.interval, "scale": wording.scale, "plain": wording.plain,
+        "amount": wording.amount,
         "percent": lambda value: f"{100 * min(max(value, 0), 1):.1f}%",
     }  # fmt: skip
     environment.globals |= {

@@ -49,6 +49,11 @@ def scale(value: float) -> str:
     return f"{value:.2g}".replace("-", MINUS) if isfinite(value) else UNDEFINED
 
 
+def amount(value: float) -> str:
+    """A total that is not negative: whole from 10 on, two significant digits below."""
+    return f"{value:.0f}" if value >= 10 else scale(value)
+
+
 def plain(name: str) -> str:
     """A finding as people write it."""
     return name.replace("_", " ")

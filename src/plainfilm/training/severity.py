@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
-from math import nan
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from plainfilm.losses.score import score_loss
-from plainfilm.metrics import Interval, bootstrap_interval, mean
+from plainfilm.metrics import Interval, bootstrap_interval, mean, pearson
 from plainfilm.models.densenet import DenseNet
 from plainfilm.training.augmentation import apply_changes, draw_changes
 from plainfilm.training.parts import Batch
@@ -74,9 +73,3 @@ def severity_figures(
         "r": bootstrap_interval(pearson, predicted, truth, patients=patients),
         "mae": bootstrap_interval(mean, np.abs(predicted - truth), patients=patients),
     }
-
-
-def pearson(predicted: np.ndarray, truth: np.ndarray) -> float:
-    """Pearson's correlation; NaN where either is constant."""
-    spread = np.std(predicted) * np.std(truth)
-    return float(np.mean((predicted - predicted.mean()) * (truth - truth.mean())) / spread) if spread else nan

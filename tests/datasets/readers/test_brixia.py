@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from plainfilm.datasets.manifest import Manifest
-from plainfilm.datasets.readers.brixia import read_brixia, with_detectors
+from plainfilm.datasets.readers.brixia import read_brixia, with_detectors, zone_scores
 from plainfilm.errors import InputError, LabelError
 from plainfilm.masks.box import box_mask
 
@@ -194,3 +194,14 @@ def test_another_subset_and_a_folder_without_table_are_refused(tmp_path):
         read_brixia(tmp_path, "all")
     with pytest.raises(InputError, match="metadata_global_v2"):
         read_brixia(tmp_path)
+
+
+def test_each_readers_zones_are_told_apart(tmp_path):
+    table = read_brixia(public_table(tmp_path, "x.png", "3,0,1,2,0,1,7"), "public").films.iloc[0]
+    scores = {name.removeprefix("score:"): table[name] for name in table.index if name.startswith("score:")}
+    assert zone_scores(scores).tolist() == [3, 0, 1, 2, 0, 1]
+    assert zone_scores(scores, "junior").tolist() == [0, 0, 0, 0, 0, 1]
+    with pytest.raises(LabelError, match=r"the junior reader: got no score 'A@junior'"):
+        zone_scores(dict.fromkeys(ZONES, 1.0), "junior")
+    with pytest.raises(LabelError, match="senior or junior"):
+        zone_scores(scores, "resident")

@@ -151,6 +151,16 @@ class Phantom:
         )
         return self._render(index, content)
 
+    def without(self, index: int, finding: str) -> Study:
+        """The counterfactual of a study that lacks one finding alone; "Support Devices" are all devices.
+
+        Raises:
+            IndexError: for an index outside the data set.
+        """
+        drawn = self.content(index)
+        devices = () if finding == SUPPORT_DEVICES else drawn.devices
+        return self.study(index, [name for name in drawn.findings if name != finding], devices)
+
     def _render(self, index: int, content: Content) -> Study:
         patient = edit_geometry(draw_patient(self.seed, index), content.findings, self.seed, index)
         canvas = Canvas.of(patient, self.size)

@@ -99,6 +99,27 @@ def with_detectors(manifest: Manifest) -> Manifest:
     return replace(manifest, films=manifest.films.assign(**found))
 
 
+def zone_scores(scores: Mapping[str, float], reader: Literal["senior", "junior"] = "senior") -> np.ndarray:
+    """What one reader of the public films gave the zones A to F, float64 ``(6,)``.
+
+    Args:
+        scores: ``Study.scores``.
+        reader: "senior" or "junior"; the full set has one reader, who counts as "senior".
+
+    Raises:
+        LabelError: for another reader, or zones that this reader did not score.
+    """
+    suffixes = {"senior": "", "junior": JUNIOR}
+    if reader not in suffixes:
+        raise LabelError(f"reader {reader!r}", " or ".join(suffixes), "zone_scores")
+    missing = [zone for zone in ZONES if zone + suffixes[reader] not in scores]
+    if missing:
+        raise LabelError(
+            f"no score {missing[0] + suffixes[reader]!r}", "scores A to F", f"the {reader} reader"
+        )
+    return np.array([scores[zone + suffixes[reader]] for zone in ZONES], float)
+
+
 def _full(root: Path) -> Manifest:
     table = read_csv(find_table(root, TABLE), COLUMNS, sep=";")
     wrong = table[~table["BrixiaScore"].str.fullmatch(f"[0-3]{{{len(ZONES)}}}")]

@@ -36,7 +36,8 @@ SHARES = (0.1, 0.3, 0.5)
 
 BLOCKS, REMOVED, MASKS = 14, (4, 10, 20, 40, 80), 20
 """Sensitivity-N: blocks a side, how many of them are blurred, and random masks for each. Single pixels set to
-zero, as published, told maps of the cause from noise no better than chance (``benchmarks/measures_judged.py``)."""
+zero, as published, told maps of the cause from noise no better than chance
+(``benchmarks/measures_judged.py``)."""
 
 CHANGED = tuple(np.linspace(0.02, 0.5, 25).round(2).tolist())
 """Shares of the pixels at which the curves of insertion and deletion are kept."""

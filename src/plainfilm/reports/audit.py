@@ -30,18 +30,20 @@ MOST_EXAMPLES = 12
 
 CHOSEN = "For each finding the film is shown whose overlap, by the method that is best for it, is the median."
 
-
 MEANINGS = {
-    "insertion_auc": "the mean probability while a blurred film gets its pixels back, the highest of the map first.",
-    "deletion_auc": "the mean probability while the film is blurred, the highest first; lower is better.",
-    "road": "removed pixels are filled in from their neighbours: how much lower the probability is with the highest "
-    "removed than with the lowest.",
-    "sensitivity_n": "whether the map's sum over random blocks follows the fall of the probability when they are blurred: "
-    "the mean correlation over sizes.",
+    "insertion_auc": "the mean probability while a blurred film gets half of its pixels back, the highest "
+    "of the map first.",
+    "deletion_auc": "the mean probability while half of the film is blurred, the highest of the map first; "
+    "lower is better.",
+    "road": "removed pixels are filled in from their neighbours: how much lower the probability is with the "
+    "highest removed than with the lowest.",
+    "sensitivity_n": "whether the map's sum over random blocks follows the fall of the probability when they "
+    "are blurred: the mean correlation over sizes.",
     "removal_drop": "the fall of the logit when the tenth of the input is blurred that the map marks highest.",
-    "counterfactual_recovery": "as many of the highest pixels as the finding has come from the same patient without it: the "
-    "share of the finding's effect on the logit that goes. Films whose logit does not fall without it are left out.",
-}  # fmt: skip
+    "counterfactual_recovery": "as many of the highest pixels as the finding has are exchanged for those of "
+    "the same patient without it: the share of the finding's effect on the logit that goes. Films whose logit "
+    "does not fall without it are left out.",
+}
 """What each measure of fidelity asks, for readers of the page."""
 
 CHANGED = "pixels changed, % of the film"
@@ -89,7 +91,7 @@ def write_audit(path: Path, plan: Plan, results: Results, summary: Summary, fact
         truth=plan.truth, known=MEASURES, plausibility=PLAUSIBILITY, devices=DEVICES,
         baselines=BASELINES, meanings=MEANINGS, frame=FRAME,
         charts=[charts.chart(curves, *DRAWN[name]) for name, curves in summary.curves.items()],
-        styles=charts.styles([row.method for row in summary.overall.rows], BASELINES) if summary.overall else {},
+        styles=_styles(summary),
         has_devices=summary.overall is not None and summary.overall.rows[0].values[DEVICES].n > 0,
         undefined=summary.overall.rows[0].values["best_case_iou"].n_excluded if summary.overall else 0,
         span_of=_span_of, version=plainfilm.__version__,
@@ -97,6 +99,11 @@ def write_audit(path: Path, plan: Plan, results: Results, summary: Summary, fact
     )  # fmt: skip
     write_text(path, as_html(page))
     return path
+
+
+def _styles(summary: Summary) -> dict[str, charts.Style]:
+    methods = [row.method for row in summary.overall.methods] if summary.overall else []
+    return charts.styles(methods, BASELINES)
 
 
 def _head(plan: Plan, results: Results) -> Head:

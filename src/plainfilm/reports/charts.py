@@ -111,7 +111,7 @@ def chart(curves: Sequence[Curve], title: str, across: str, upwards: str, logari
 
 
 def marks(low: float, high: float, about: int = 5) -> list[float]:
-    """Round numbers from at most ``low`` to at least ``high``, in even steps of 1, 2 or 5 times ten to a power."""
+    """Round numbers from at most ``low`` to at least ``high``, in steps of 1, 2 or 5 times a power of ten."""
     raw = (high - low or 1.0) / about
     power = 10.0 ** floor(log10(raw))
     step = power * next(factor for factor in (1, 2, 5, 10) if factor * power >= raw * 0.999)

@@ -31,8 +31,8 @@ MOST_FILMS = 60
 class Map:
     """A map as a page shows it: ``values`` lie on the film at display size.
 
-    ``player`` holds the films that it was made of, where its method makes films; ``total`` is the sum over the
-    network's input, for units of which a sum means something.
+    ``player`` holds the films that it was made of, where its method makes films; ``total`` is the sum over
+    the network's input, for units of which a sum means something.
     """
 
     method: str
@@ -165,8 +165,9 @@ class Report:
     def scales(self) -> dict[str, figures.Span]:
         """Method to the range of its colours, one for all films, so that maps can be compared.
 
-        Methods whose unit is ``COMPARABLE`` have one range together. The range ends at the 90th percentile of the ends that the method's maps would have on their
-        own (``limits``), maps of zeros left out, and is symmetric where any of the maps is signed.
+        Methods whose unit is ``COMPARABLE`` have one range together. The range ends at the 90th percentile
+        of the ends that the method's maps would have on their own (``limits``), maps of zeros left out, and
+        is symmetric where any of the maps is signed.
         """
         spans: dict[str, list[figures.Span]] = {}
         for shown in (m for case in self.cases for m in case.maps):

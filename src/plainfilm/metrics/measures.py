@@ -90,9 +90,9 @@ MEASURES: Mapping[str, Measure] = {
         insertion_deletion, "fidelity", "Deletion AUC", "", ALWAYS, False, part="deletion_auc"
     ),
     "sensitivity_n": Measure(sensitivity_n, "fidelity", "Sensitivity-N", "", NO_SPREAD, part="correlations"),
-    "road": Measure(road, "fidelity", "ROAD: least less most relevant first", "", ALWAYS, part="gap"),
+    "road": Measure(road, "fidelity", "ROAD gap", "", ALWAYS, part="gap"),
     "counterfactual_recovery": Measure(
-        counterfactual_recovery, "fidelity", "Recovery by the film without the finding", "", NO_FALL
+        counterfactual_recovery, "fidelity", "Counterfactual recovery", "", NO_FALL
     ),
 }
 """Name to measure, by the name of its function or of the part that is measured."""

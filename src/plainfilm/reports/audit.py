@@ -39,10 +39,11 @@ MEANINGS = {
     "highest removed than with the lowest.",
     "sensitivity_n": "whether the map's sum over random blocks follows the fall of the probability when they "
     "are blurred: the mean correlation over sizes.",
-    "removal_drop": "the fall of the logit when the tenth of the input is blurred that the map marks highest.",
+    "removal_drop": "the fall of the logit when the tenth of the input is blurred that the map marks "
+    "highest.",
     "counterfactual_recovery": "as many of the highest pixels as the finding has are exchanged for those of "
-    "the same patient without it: the share of the finding's effect on the logit that goes. Films whose logit "
-    "does not fall without it are left out.",
+    "the same patient without it: the share of the finding's effect on the logit that goes. Films whose "
+    "logit does not fall without it are left out.",
 }
 """What each measure of fidelity asks, for readers of the page."""
 

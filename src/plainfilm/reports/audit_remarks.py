@@ -1,12 +1,16 @@
-"""What an audit's page says first: what to worry about, in sentences."""
+"""What an audit's page says first: what to worry about, in sentences.
+
+No method is called plausible, faithful or at chance by one measure: most measures under a heading must say
+so, or each of those that a smaller table has.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from plainfilm.audit.measures import DEVICES
+from plainfilm.audit.measures import DEVICES, PLAUSIBILITY
 from plainfilm.audit.run import Results
-from plainfilm.audit.summary import SIGNIFICANT, MethodTable, Summary
+from plainfilm.audit.summary import PLACE, SIGNIFICANT, MethodTable, Summary
 from plainfilm.findings import SUPPORT_DEVICES
 from plainfilm.metrics.baselines import CENTRE, RANDOM
 from plainfilm.metrics.bootstrap import FEWEST_PATIENTS
@@ -44,8 +48,10 @@ def _maps(summary: Summary, truth: str) -> Iterator[Remark]:
 
 
 def _plausible(table: MethodTable, truth: str) -> Remark:
-    beating = [row for row in table.methods if row.beats_baselines(OVERLAP)]
-    best = max(beating or table.methods, key=lambda row: row.values[OVERLAP].value)
+    by = _tally(table, PLAUSIBILITY)
+    beating = [row for row in table.methods if 2 * by[row.method] > len(PLAUSIBILITY)]
+    best = max(beating or table.methods, key=lambda row: (by[row.method], row.values[OVERLAP].value))
+    measures = f"{by[best.method]} of {len(PLAUSIBILITY)} measures"
     numbers = (
         f"{best.method} has a mean best-case IoU of {number(best.values[OVERLAP].value)} "
         f"({interval(best.values[OVERLAP])}), the centre prior "
@@ -53,11 +59,19 @@ def _plausible(table: MethodTable, truth: str) -> Remark:
         f"{number(table.row(RANDOM).values[OVERLAP].value)}, over {_basis(table)}"
     )
     if not beating:
-        text = f"Not shown to be plausible: no method agrees with {truth} better than maps that know nothing"
+        text = (
+            f"Not shown to be plausible: no method agrees with {truth} better than maps that know nothing by "
+            f"most measures, {best.method} by {measures}"
+        )
         return Remark("worry", f"{text}; {numbers}.")
     which = f"the best of {len(table.methods)} methods agrees" if len(table.methods) > 1 else "the maps agree"
-    text = f"Plausible: {which} with {truth} better than maps that know nothing"
+    text = f"Plausible: {which} with {truth} better than maps that know nothing by {measures}"
     return Remark("good", f"{text}; {numbers}.")
+
+
+def _tally(table: MethodTable, measures: Sequence[str]) -> dict[str, int]:
+    """Method to the number of measures by which it beats both baselines."""
+    return {row.method: sum(map(row.beats_baselines, measures)) for row in table.methods}
 
 
 def _faithful(summary: Summary, table: MethodTable) -> Iterator[Remark]:
@@ -66,7 +80,7 @@ def _faithful(summary: Summary, table: MethodTable) -> Iterator[Remark]:
     if len(measures) < 2:
         yield _by_removal(table)
         return
-    by = {row.method: sum(map(row.beats_baselines, measures)) for row in table.methods}
+    by = _tally(table, measures)
     shown = [name for name, n in by.items() if 2 * n > len(measures)]
     unshown = [name for name in by if name not in shown]
     if unshown:
@@ -98,10 +112,11 @@ def _ranking(summary: Summary, table: MethodTable) -> Iterator[Remark]:
         best.setdefault(table.best(name).method, []).append(MEASURES[name].title)
     if len(best) > 1:
         names = "; ".join(f"{method} by {listed(titles)}" for method, titles in best.items())
-        yield Remark("note", f"The measures of fidelity do not name one best method: {names}.")
+        yield Remark("note", f"The measures of fidelity do not put one method first: {names}.")
     else:
         yield Remark(
-            "note", f"{next(iter(best))} is best by each of {len(table.fidelity)} measures of fidelity."
+            "note",
+            f"{next(iter(best))} has the best mean by each of {len(table.fidelity)} measures of fidelity.",
         )
     reverse = [pair for pair, tau in summary.agreement.items() if tau.high < 0]
     for one, other in reverse:
@@ -137,28 +152,31 @@ def _centred(summary: Summary) -> Iterator[Remark]:
     """Sizes and numbers of outlines for which the middle of the film is ahead of every method."""
     ahead = []
     for name, table in summary.strata.items():
-        centre, best = table.row(CENTRE).values[OVERLAP].value, table.best(OVERLAP)
-        if centre > best.values[OVERLAP].value:
+        centre, best = table.row(CENTRE).values, table.best(OVERLAP)
+        if all(centre[measure].value > table.best(measure).values[measure].value for measure in PLACE):
             ahead.append(
-                f"{name} ({number(centre)} against {number(best.values[OVERLAP].value)} of {best.method}, "
-                f"{counted(table.patients, 'patient')})"
+                f"{name} ({number(centre[OVERLAP].value)} against {number(best.values[OVERLAP].value)} of "
+                f"{best.method}, {counted(table.patients, 'patient')})"
             )
     if ahead:
-        text = "The centre prior overlaps more than every method where what is outlined is"
+        text = "The centre prior overlaps and hits more than every method where what is outlined is"
         yield Remark("worry", f"{text} {listed(ahead)}.")
 
 
 def _at_chance(summary: Summary) -> Iterator[Remark]:
-    """Findings for which no method points at the finding."""
+    """Findings for which no method beats chance, neither by overlap nor by pointing."""
     unbeaten = {
         finding: table
         for finding, table in summary.by_finding.items()
-        if not any(row.beats_baselines(OVERLAP) for row in table.methods)
+        if not any(_tally(table, PLACE).values())
     }
     enough = [finding for finding, table in unbeaten.items() if table.patients >= FEWEST_PATIENTS]
     few = [f"{finding} ({table.patients})" for finding, table in unbeaten.items() if finding not in enough]
     if enough:
-        text = f"Every method is at chance for {some(enough)}: a map of it is no location."
+        text = (
+            f"Every method is at chance for {some(enough)}, by overlap and in the pointing game: a map of "
+            "it is no location."
+        )
         yield Remark("worry", text)
     if few:
         text = "Too few patients to tell whether a map points at the finding (their number in brackets): "

@@ -75,7 +75,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--runs", type=Path, default=Path("runs/severity-phantom"))
     arguments.add_argument("--train", type=int, default=700)
-    arguments.add_argument("--films", type=int, default=220)
+    arguments.add_argument("--films", type=int, default=350)
     given = arguments.parse_args()
     torch.set_num_threads(1)
     began = time.process_time()

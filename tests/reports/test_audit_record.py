@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from plainfilm.audit.measures import FIDELITY
 from plainfilm.audit.plan import Plan
 from plainfilm.audit.run import run
 from plainfilm.audit.summary import summarise
@@ -43,7 +44,8 @@ def test_a_record_names_what_was_audited(plan: Plan, record: Mapping[str, Any]) 
 def test_headings_are_not_mixed(record: Mapping[str, Any]) -> None:
     method = record["explanations"]["methods"]["gradient"]
     assert set(method["plausibility"]) == {"best_case_iou", "hit", "mass_inside", "rank_inside"}
-    assert set(method["fidelity"]) == {"removal_drop"}
+    assert set(method["fidelity"]) == set(FIDELITY)
+    assert not set(method["fidelity"]) & set(method["plausibility"])
     assert set(method["plausibility"]["hit"]) >= {"value", "low", "high", "p_value", "n", "caution"}
 
 

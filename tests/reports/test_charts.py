@@ -64,7 +64,7 @@ def test_a_band_goes_along_the_upper_limits_and_back_along_the_lower() -> None:
 
 
 def test_without_limits_there_is_a_line_and_no_band() -> None:
-    values = tuple(Interval(v, nan, nan, 1, status="no interval") for v in (0.6, 0.4, 0.2))
+    values = tuple(Interval(v, nan, nan, 1) for v in (0.6, 0.4, 0.2))
     (line,) = drawn(Curve("iba", SHARES, values)).lines
     assert len(numbers(line.path)) == 3
     assert line.band == ""

@@ -106,7 +106,8 @@ def returned(method: LatentShift, there: Counterfactual, target: int) -> Tensor:
     """The film where the way back from the removed finding ends: where the prediction is what it was."""
     fell = max(1e-3, there.prediction - float(there.predictions[0]))
     back = LatentShift(method.classifier, method.autoencoder, drop=0.9, rise=fell)
-    return back.counterfactual(there.frames[0], target).frames[-1]
+    low, high = there.window  # a film that was made may be brighter than any real one, which is refused
+    return back.counterfactual(there.frames[0].clamp(low, high), target).frames[-1]
 
 
 def shifted(model: Classifier, name: str, them: Sequence[Subject], target: int) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from plainfilm.errors import InputError
 from plainfilm.io.setting import setting_value
@@ -108,7 +108,7 @@ class ModelRecipe(_Strict):
 
     network: Literal["slim", "densenet121", "autoencoder50", "autoencoder101", "autoencoder152"] = "slim"
     start: str | None = None
-    latent: tuple[int, int] | None = None
+    latent: tuple[PositiveInt, PositiveInt] | None = None
 
 
 class PerceptualRecipe(_Strict):

@@ -65,6 +65,13 @@ def test_a_bad_reconstruction_is_warned_of(shown, report, film, explained):
     )
 
 
+def test_a_reconstruction_that_the_model_reads_otherwise_is_warned_of(shown, report, film, explained):
+    assert "does not recognise" not in render(report)
+    lost = replace(shown, original=0.85, prediction=0.5)
+    case = Case.of(film, {"Mass": 0.8}, [explained(np.ones((4, 4)), counterfactual=lost)])
+    assert "does not recognise" in render(replace(report, cases=[case]))
+
+
 def test_a_page_with_films_has_a_slider_a_button_and_the_one_script_that_ships(report):
     page = render(report)
     assert page.count('type="range"') == page.count('class="player"') == 1

@@ -29,6 +29,9 @@ RIGHT = {
 GREATEST_ERROR = 0.08
 """Mean absolute error of a reconstruction, as a share of grey, beyond which the page warns of it."""
 
+GREATEST_CHANGE = 0.3
+"""Of the prediction by the reconstruction alone, beyond which the page warns of it."""
+
 
 @dataclass(frozen=True, eq=False)
 class Player:
@@ -75,6 +78,11 @@ class Player:
     def is_blurred(self) -> bool:
         """Whether the reconstruction is too far from the film to stand for it."""
         return self.error > GREATEST_ERROR
+
+    @property
+    def is_misread(self) -> bool:
+        """Whether the model says something else of the reconstruction than of the film."""
+        return abs(self.original - self.prediction) > GREATEST_CHANGE
 
     @property
     def frames(self) -> int:

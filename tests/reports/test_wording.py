@@ -37,6 +37,7 @@ def test_numbers_that_are_not_finite_become_a_dash():
 
 def test_numbers_have_a_true_minus():
     assert (number(-0.123), scale(-0.00123)) == ("−0.12", "−0.0012")
+    assert number(-0.004) == "0.00"  # it reads as nothing, so it has no sign
 
 
 def test_names_are_listed_as_people_do():

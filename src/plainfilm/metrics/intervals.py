@@ -56,8 +56,8 @@ class Interval:
     def __str__(self) -> str:
         if self.status == "undefined":
             return self.status
-        limits = self.status if self.status == "no interval" else f"{self.low:.3f} to {self.high:.3f}"
-        return f"{self.value:.3f} ({limits}{f'; {self.caution}' if self.caution else ''})"
+        limits = self.status if self.status == "no interval" else f"{self.low:z.3f} to {self.high:z.3f}"
+        return f"{self.value:z.3f} ({limits}{f'; {self.caution}' if self.caution else ''})"
 
 
 def mean_interval(values: Iterable[float], level: float = 0.95) -> Interval:

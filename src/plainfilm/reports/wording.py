@@ -34,7 +34,7 @@ def number(value: float | None, digits: int = 2) -> str:
     """A number with a fixed count of decimals; a dash where there is none."""
     if value is None or not isfinite(value):
         return UNDEFINED
-    return f"{value:.{digits}f}".replace("-", MINUS)
+    return f"{value:z.{digits}f}".replace("-", MINUS)  # "z": no minus before zero
 
 
 def interval(value: Interval) -> str:

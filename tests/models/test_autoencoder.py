@@ -12,6 +12,7 @@ from plainfilm.errors import ModelError, NumericError
 from plainfilm.models.autoencoder import (
     Autoencoder,
     Bottleneck,
+    Enlarged,
     Spread,
     Thinned,
     autoencoder50,
@@ -72,10 +73,11 @@ def test_the_sizes_of_the_papers_comparison_can_be_built(latent, numbers):
         assert network(torch.full((1, 1, 224, 224), 7.0)).shape == (1, 1, 224, 224)
 
 
+@pytest.mark.parametrize("smooth", [False, True])
 @pytest.mark.parametrize("size", [33, 46, 65])
 @pytest.mark.parametrize("strides", [(1, 2, 2, 1), (2, 2, 3, 2), (1, 1, 1, 5)])
-def test_any_size_comes_back(size, strides):
-    network = Autoencoder(**{**TINY, "size": size, "strides": strides}).eval()
+def test_any_size_comes_back(size, strides, smooth):
+    network = Autoencoder(**{**TINY, "size": size, "strides": strides, "smooth": smooth}).eval()
     images = torch.rand(2, 1, size, size)
     codes = network.encode(images)
     assert codes.shape == (2, *network.latent)
@@ -107,6 +109,32 @@ def test_a_block_is_the_published_one_with_a_relu_before_the_sum():
     inner = block.bn3(block.conv3(block.bn2(inner).clamp(min=0))).clamp(min=0)
     beside = nn.functional.conv2d(features, block.downsample[0].weight, stride=2)
     torch.testing.assert_close(block(features), (inner + block.downsample[1](beside)).clamp(min=0))
+
+
+def test_a_smooth_block_has_none_and_enlarges_by_interpolation():
+    block = shaken(Bottleneck(6, 2, 8, stride=2, rest=1, smooth=True))
+    features = torch.randn(2, 6, 5, 5)
+
+    def larger(values):
+        return nn.functional.interpolate(values, size=(10, 10), mode="bilinear")
+
+    inner = block.bn1(nn.functional.conv2d(features, block.conv1.weight)).clamp(min=0)
+    inner = nn.functional.conv2d(larger(inner), block.conv2[1].weight, padding=1)
+    inner = block.bn3(block.conv3(block.bn2(inner).clamp(min=0)))
+    beside = block.upsample[1](larger(nn.functional.conv2d(features, block.upsample[0][0].weight)))
+    torch.testing.assert_close(block(features), (inner + beside).clamp(min=0))
+
+
+def test_a_smooth_block_whose_shape_stays_begins_as_its_shortcut():
+    features = torch.rand(2, 8, 5, 5)
+    torch.testing.assert_close(Bottleneck(8, 2, 8, smooth=True).eval()(features), features)
+
+
+@pytest.mark.parametrize(("stride", "rest"), [(2, 0), (2, 1), (3, 2), (6, 1)])
+def test_what_is_level_stays_level_when_smoothly_enlarged(stride, rest):
+    level = Enlarged(stride, rest)(torch.full((1, 2, 7, 7), 3.0))
+    assert level.shape[2:] == Spread(2, 4, stride, rest)(torch.zeros(1, 2, 7, 7)).shape[2:]
+    torch.testing.assert_close(level, torch.full_like(level, 3.0))
 
 
 @pytest.mark.parametrize(("stride", "rest"), [(2, 0), (2, 1), (3, 2), (6, 1)])

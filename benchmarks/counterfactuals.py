@@ -102,12 +102,19 @@ def judged(name: str, maps: Sequence[np.ndarray], them: Sequence[Subject]) -> No
     print(f"  {name:28} share inside {share}; density {limits}; IoU {overlap}")
 
 
-def returned(method: LatentShift, there: Counterfactual, target: int) -> Tensor:
-    """The film where the way back from the removed finding ends: where the prediction is what it was."""
+def way_back(method: LatentShift, there: Counterfactual, target: int) -> float:
+    """How far the way back from the removed finding ends from where the way there began, as a share of it.
+
+    It ends where the prediction is what it was. The films on it went through the autoencoder twice, so the
+    others are sent through it once more: what that does to a film is not the way's.
+    """
+    low, high = there.window  # a film that was made may be brighter than any real one, which is refused
     fell = max(1e-3, there.prediction - float(there.predictions[0]))
     back = LatentShift(method.classifier, method.autoencoder, drop=0.9, rise=fell)
-    low, high = there.window  # a film that was made may be brighter than any real one, which is refused
-    return back.counterfactual(there.frames[0].clamp(low, high), target).frames[-1]
+    found = back.counterfactual(there.frames[0].clamp(low, high), target)
+    with torch.no_grad():
+        start = method.codec.decode(method.codec.encode(there.reconstruction[None].clamp(low, high)))
+    return float(reversibility(start, found.reconstruction[None], found.frames[-1:])[0])
 
 
 def shifted(model: Classifier, name: str, them: Sequence[Subject], target: int) -> None:
@@ -126,9 +133,7 @@ def shifted(model: Classifier, name: str, them: Sequence[Subject], target: int) 
         goal = torch.cat([method.codec.decode(method.codec.encode(each)) for each in truth.split(1)])
     near = mean_interval(distance_to_truth(films, removed, goal))
     ceiling = mean_interval(change_inside(originals, truth, [each.cause for each in them]))
-    back = mean_interval(
-        reversibility(films, removed, torch.stack([returned(method, each, target) for each in shown]))
-    )
+    back = mean_interval(way_back(method, each, target) for each in shown)
     fell = mean_interval(each.prediction - each.predictions[0] for each in shown)
     print(
         f"    reached {sum(each.reached for each in shown)} of {len(shown)}; prediction of the film "

@@ -7,7 +7,10 @@ device goes with it in training at a chosen correlation; at 0 the two are indepe
 films where they are independent. Printed for each: the AUROC where the tie holds and where it does not,
 how well the score tells the *device*, and where its maps go on films that show both: the share of maxima
 inside the device and inside the pneumothorax, and the density of the evidence there (1 = spread evenly
-over the film). A method exposes the cheat where the density in the device grows with the correlation.
+over the film). At the end, on the same films, the rise of the density in the device from the least
+correlation to the greatest, paired, with its interval and its p-value (sign flips, Holm over the methods): a
+method exposes the cheat where it rises, and the finding's density tells whether it left it for that.
+``RUNS/maps.csv`` has every film.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 
 from plainfilm.attribution import FeatureStatistics, explain_films
@@ -24,7 +28,15 @@ from plainfilm.attribution.bottleneck import dense_blocks
 from plainfilm.datasets.phantom import Phantom, Shortcut
 from plainfilm.datasets.study import Study
 from plainfilm.findings import SUPPORT_DEVICES
-from plainfilm.metrics import auroc_interval, hit, mass_inside, mean_interval, proportion_interval
+from plainfilm.metrics import (
+    auroc_interval,
+    hit,
+    holm,
+    mass_inside,
+    mean_interval,
+    permutation_test,
+    proportion_interval,
+)
 from plainfilm.models.classifier import Classifier
 from plainfilm.models.zoo import load
 from plainfilm.training.recipe import read_recipe
@@ -81,26 +93,44 @@ def settings_of(model: Classifier, method: str, seen: list[Study]) -> dict[str, 
     return {"layer": layer, "statistics": FeatureStatistics.estimate(model.network, [layer], images)}
 
 
-def trace(model: Classifier, methods: list[str], both: list[Study], seen: list[Study]) -> None:
-    """Prints where the maps go."""
-    for method in methods:
-        settings = settings_of(model, method, seen)
-        maps = [
-            e.evidence_on_film()
-            for s in both
-            for e in explain_films(model, [s.radiograph], FINDING, method, **settings)
+def traced(model: Classifier, method: str, both: list[Study], seen: list[Study]) -> list[dict[str, Any]]:
+    """Where the maps of a method go, a row a film."""
+    settings, rows = settings_of(model, method, seen), []
+    for study in both:
+        (found,) = explain_films(model, [study.radiograph], FINDING, method, **settings)
+        map, row = found.evidence_on_film(), {"film": study.radiograph.id, "method": method}
+        for name, region in (("device", SUPPORT_DEVICES), ("finding", FINDING)):
+            mask = study.masks[region]
+            row |= {f"{name} hit": hit(map, mask), f"{name} density": mass_inside(map, mask) / mask.mean()}
+        rows.append(row)
+    return rows
+
+
+def print_traced(rows: pd.DataFrame) -> None:
+    """The means over films, a line a method."""
+    for method, own in rows.groupby("method", sort=False):
+        cells = [
+            f"{name}: hit {proportion_interval(int(own[f'{name} hit'].sum()), len(own))}, density "
+            f"{mean_interval(own[f'{name} density'])}"
+            for name in ("device", "finding")
         ]
-        cells = []
-        for name in (SUPPORT_DEVICES, FINDING):
-            masks = [study.masks[name] for study in both]
-            hits = proportion_interval(
-                int(sum(hit(m, mask) for m, mask in zip(maps, masks, strict=True))), len(maps)
-            )
-            density = mean_interval(
-                mass_inside(m, mask) / mask.mean() for m, mask in zip(maps, masks, strict=True)
-            )
-            cells.append(f"hit {hits}, density {density}")
-        print(f"  {method:<21} device: {cells[0]}; finding: {cells[1]}", flush=True)
+        print(f"  {method:<21} {'; '.join(cells)}", flush=True)
+
+
+def print_exposed(rows: pd.DataFrame, device: str) -> None:
+    """The change of each method's density from the least correlation to the greatest, film by film."""
+    ends = rows["correlation"].min(), rows["correlation"].max()
+    if ends[0] == ends[1]:
+        return
+    print(f"\n{device}: change of the density from a correlation of {ends[0]:g} to {ends[1]:g}")
+    for name in ("device", "finding"):
+        tests = {}
+        for method, own in rows.groupby("method", sort=False):
+            table = own.pivot(index="film", columns="correlation", values=f"{name} density")
+            tests[method] = permutation_test(table[ends[1]], table[ends[0]])
+        corrected = holm({method: test.p_value for method, test in tests.items()})
+        for method, test in tests.items():
+            print(f"  {name:8} {method:<21} {test.difference}, p {corrected[method]:.4f}")
 
 
 def _column(studies: list[Study], name: str) -> np.ndarray:
@@ -118,6 +148,7 @@ def main() -> None:
     given.add_argument("changes", nargs="*", help="settings of the recipe, as optimiser.epochs=4")
     asked = given.parse_args()
     torch.set_num_threads(1)
+    tables = []
     for device in asked.devices:
         tied, free = films(device, TIED, asked.films), films(device, 0.0, asked.films)
         both = [s for s in free if s.findings[FINDING] and s.findings[SUPPORT_DEVICES]]
@@ -126,7 +157,12 @@ def main() -> None:
             model = trained(asked.runs, device, correlation, asked.changes)
             print(f"\n{device}, trained at a correlation of {correlation:g} ({len(both)} films with both)")
             judge(model, tied, free)
-            trace(model, asked.methods, both, free[:64])
+            rows = [row for method in asked.methods for row in traced(model, method, both, free[:64])]
+            table = pd.DataFrame(rows).assign(device=device, correlation=correlation)
+            print_traced(table)
+            tables.append(table)
+            pd.concat(tables).to_csv(asked.runs / "maps.csv", index=False)
+        print_exposed(pd.concat(tables).query("device == @device"), device)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,207 @@
+"""Counterfactual films of real radiographs, from an autoencoder and a classifier that were trained on them.
+
+    python benchmarks/counterfactuals_real.py FOLDER [--out runs/real] [--phantoms 500]
+
+FOLDER holds NIH ChestX-ray14 (``Data_Entry_2017_v2020*.csv``, ``BBox_List_2017.csv``, and films below it).
+Patients are split once for both. The classifier starts from the shipped one and learns the fourteen
+findings; the autoencoder starts from the shipped one and learns the real films and as many phantoms. Both
+are then asked about the films of the other patients. Printed: what the classifier knows, what the
+reconstructions keep, and where the counterfactuals of boxed findings lie beside other methods' maps and a
+centre prior. ``OUT/films`` gets the animations and one sheet to look at: film, reconstruction, finding less,
+finding more, map.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from PIL import Image
+
+from plainfilm.attribution import LatentShift
+from plainfilm.attribution.counterfactual import Counterfactual
+from plainfilm.attribution.registry import build_method
+from plainfilm.datasets.columns import FINDING
+from plainfilm.datasets.manifest import Manifest
+from plainfilm.datasets.phantom import Phantom
+from plainfilm.datasets.readers.nih import read_nih
+from plainfilm.datasets.splits import split_by_patient
+from plainfilm.datasets.study import Study
+from plainfilm.metrics import auroc_interval, best_case_iou, centre_prior, mass_inside, mean_interval
+from plainfilm.models.autoencoder_store import load_autoencoder
+from plainfilm.models.classifier import Classifier
+from plainfilm.models.zoo import load
+from plainfilm.training.recipe import read_recipe
+from plainfilm.training.run import train
+
+RECIPES = Path(__file__).parents[1] / "recipes"
+SHARES = {"validation": 0.15, "test": 0.3}
+METHODS: Mapping[str, Mapping[str, Any]] = {
+    "gradient": {}, "guided-backprop": {}, "integrated-gradients": {"steps": 20}, "iterative-delete": {},
+    "grad-cam": {},
+}  # fmt: skip
+SHOWN = 12
+
+
+def quiet(part: str, done: int, total: int) -> None:
+    """Preparation takes a minute."""
+
+
+def real_films(folder: Path) -> Manifest:
+    """The films that are here, each patient in one part."""
+    table = next(folder.glob("Data_Entry_2017_v2020*.csv"))
+    films = next((each for each in (folder / "images_384",) if each.is_dir()), folder)
+    manifest = read_nih(films, table=table, boxes=folder / "BBox_List_2017.csv").here()
+    return split_by_patient(manifest, SHARES, official=False)
+
+
+def with_phantoms(real: Manifest, count: int, folder: Path) -> Manifest:
+    """The same parts, and phantoms as files in the one to learn from."""
+    folder.mkdir(parents=True, exist_ok=True)
+    data = Phantom(count, 224, seed=61)
+    rows = []
+    for index, name in enumerate(data.ids):
+        path = folder / f"{name}.png"
+        if not path.exists():
+            pixels = data[index].radiograph.pixels
+            Image.fromarray((pixels * 255).round().astype(np.uint8)).save(path)
+        labels = dict.fromkeys((FINDING + finding for finding in real.findings), 0.0)
+        rows.append({"film": name, "path": str(path.resolve()), "split": "train", **labels})
+    given = real.films.assign(path=[str(real.path(k).resolve()) for k in range(len(real))])
+    return replace(real, films=pd.concat([given, pd.DataFrame(rows)], ignore_index=True), root=Path("/"))
+
+
+def learnt(out: Path, recipe: str, manifest: Manifest, changes: Sequence[str]) -> Path:
+    """Trains a recipe of the house on a manifest, where that was not done before."""
+    run = out / recipe
+    if not (run / "model.json").exists():
+        manifest.save(out / f"{recipe}-manifest")
+        place = f"data={{kind: manifest, folder: {out / f'{recipe}-manifest'}, split: column, size: 224}}"
+        train(read_recipe(RECIPES / f"{recipe}.yaml", [place, *changes]), run, out / "films-224", quiet)
+    return run
+
+
+def predictions(model: Classifier, studies: Sequence[Study], autoencoder: Any) -> tuple[np.ndarray, ...]:
+    """What the classifier says of films, and of their reconstructions, ``(N, K)`` each; and the errors."""
+    rows = []
+    for study in studies:
+        image, _ = model.prepare(study.radiograph)
+        with torch.no_grad():
+            drawn = autoencoder.decode(autoencoder.encode(image))
+            both = model.probabilities(torch.cat([image, drawn]), checked=False)
+        rows.append((both[0].numpy(), both[1].numpy(), float((drawn - image).abs().mean())))
+    return tuple(np.array(column) for column in zip(*rows, strict=True))
+
+
+def print_known(model: Classifier, studies: Sequence[Study], autoencoder: Any) -> None:
+    """AUROC of every finding on films and on their reconstructions."""
+    films, drawn, errors = predictions(model, studies, autoencoder)
+    print(f"{len(studies)} films of patients not learnt from; mean absolute error {mean_interval(errors)}")
+    patients = [study.patient for study in studies]
+    for k, finding in enumerate(model.targets):
+        truth = np.array([study.findings.get(finding, np.nan) for study in studies])
+        if np.nansum(truth) < 5:
+            continue
+        own, after = (auroc_interval(values[:, k], truth, patients=patients) for values in (films, drawn))
+        print(f"  {finding:20} {int(np.nansum(truth)):3} positive, AUROC {own}, of reconstructions {after}")
+
+
+def print_located(model: Classifier, cases: Sequence[tuple[Study, str]], shift: LatentShift) -> None:
+    """Where maps lie against the boxes, each method over the same films."""
+    areas = [float(region(study, finding).mean()) for study, finding in cases]
+    print(f"\n{len(cases)} boxed findings, {mean_interval(areas)} of the film")
+    for name in ("latent-shift", *METHODS, "centre prior"):
+        maps = [map_of(model, name, study, finding, shift) for study, finding in cases]
+        masks = [region(study, finding) for study, finding in cases]
+        overlap = mean_interval(best_case_iou(m, mask) for m, mask in zip(maps, masks, strict=True))
+        share = mean_interval(mass_inside(m, mask) for m, mask in zip(maps, masks, strict=True))
+        print(f"  {name:22} best-case IoU {overlap}; share inside {share}", flush=True)
+
+
+def map_of(model: Classifier, name: str, study: Study, finding: str, shift: LatentShift) -> np.ndarray:
+    """Evidence of a method on the film."""
+    if name == "centre prior":
+        return centre_prior(study.radiograph.size)
+    image, placement = model.prepare(study.radiograph)
+    how = shift if name == "latent-shift" else build_method(name, model, METHODS[name])
+    raw = how.attribute(image, model.index(finding))[0, 0].float().cpu().numpy()
+    shown = np.maximum(raw, 0) if how.evidence == "positive" else np.abs(raw)
+    return placement.at((raw.shape[0], raw.shape[1])).restore(shown)
+
+
+def region(study: Study, finding: str) -> np.ndarray:
+    """The box of a finding, bool ``(H, W)``."""
+    found = study.region(finding)
+    assert found is not None
+    return found
+
+
+def strip(shown: Counterfactual, mask: np.ndarray) -> np.ndarray:
+    """Film with its box, reconstruction, finding less, finding more, map: grey levels side by side."""
+    low, high = shown.window
+    film = ((shown.image[0].numpy() - low) / (high - low)).copy()
+    edge = mask & ~(np.roll(mask, 2, 0) & np.roll(mask, -2, 0) & np.roll(mask, 2, 1) & np.roll(mask, -2, 1))
+    film[edge] = 1
+    films = [(each.numpy() - low) / (high - low) for each in
+             (shown.reconstruction[0], shown.frames[0, 0], shown.frames[-1, 0])]  # fmt: skip
+    map = shown.map() / max(float(shown.map().max()), 1e-9)
+    row = np.hstack([film, *films, map])
+    return (row.clip(0, 1) * 255).astype(np.uint8)
+
+
+def show(model: Classifier, cases: Sequence[tuple[Study, str]], shift: LatentShift, out: Path) -> None:
+    """Writes animations and a sheet, and prints what became of each."""
+    out.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for number, (study, finding) in enumerate(cases[:SHOWN]):
+        image, placement = model.prepare(study.radiograph)
+        shown = shift.counterfactual(image, finding)
+        shown.save(out / f"{number:02}-{finding.replace(' ', '-')}.gif")
+        rows.append(strip(shown, placement.sample_mask(region(study, finding))))
+        ends = ", ".join(f"{p:.2f}" for p in shown.predictions[[0, -1]])
+        print(
+            f"  {number:02} {finding:16} {study.radiograph.id}: film {shown.original:.2f}, reconstruction "
+            f"{shown.prediction:.2f}, ends {ends}, bounds {shown.bounds}, {shown.stop[0]}, {shown.stop[1]}"
+        )
+    Image.fromarray(np.vstack(rows)).save(out / "sheet.png")
+
+
+def main() -> None:
+    given = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    given.add_argument("folder", type=Path)
+    given.add_argument("--out", type=Path, default=Path("runs/real"))
+    given.add_argument("--phantoms", type=int, default=500)
+    given.add_argument("--epochs", type=int, default=8)
+    asked = given.parse_args()
+    torch.set_num_threads(1)
+    out = asked.out.resolve()
+    real = real_films(asked.folder)
+    taught = [
+        "model={network: slim, start: phantom}", "optimiser.batch_size=16", "optimiser.epochs=6",
+        "optimiser.learning_rate=1.0e-3",
+    ]  # fmt: skip
+    model = load(learnt(out, "nih", real, taught))
+    drawing = [
+        "model.start=phantom", "optimiser.learning_rate=2.0e-3", f"optimiser.epochs={asked.epochs}",
+    ]  # fmt: skip
+    mixed = with_phantoms(real, asked.phantoms, out / "phantoms")
+    autoencoder = load_autoencoder(learnt(out, "autoencoder_phantom", mixed, drawing))
+    held = real.select(real.films["split"] == "test")
+    studies = list(held)
+    print_known(model, studies, autoencoder)
+    print("the shipped autoencoder:")
+    print_known(model, studies, load_autoencoder("phantom"))
+    shift = LatentShift(model, autoencoder, grid="linear")
+    cases = [(study, finding) for study in studies for finding in study.boxes if finding in model.targets]
+    print_located(model, cases, shift)
+    show(model, cases, shift, out / "films")
+
+
+if __name__ == "__main__":
+    main()

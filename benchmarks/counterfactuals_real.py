@@ -7,8 +7,8 @@ Patients are split once for both. The classifier starts from the shipped one and
 findings; the autoencoder starts from the shipped one and learns the real films and as many phantoms. Both
 are then asked about the films of the other patients. Printed: what the classifier knows, what the
 reconstructions keep, and where the counterfactuals of boxed findings lie beside other methods' maps and a
-centre prior. ``OUT/films`` gets the animations and one sheet to look at: film, reconstruction, finding less,
-finding more, map.
+centre prior. ``OUT/films`` gets animations of these and of other true positives, and one sheet to look at:
+film, reconstruction, finding less, finding more, map.
 """
 
 from __future__ import annotations
@@ -33,7 +33,14 @@ from plainfilm.datasets.phantom import Phantom
 from plainfilm.datasets.readers.nih import read_nih
 from plainfilm.datasets.splits import split_by_patient
 from plainfilm.datasets.study import Study
-from plainfilm.metrics import auroc_interval, best_case_iou, centre_prior, mass_inside, mean_interval
+from plainfilm.metrics import (
+    auroc,
+    best_case_iou,
+    bootstrap_interval,
+    centre_prior,
+    mass_inside,
+    mean_interval,
+)
 from plainfilm.models.autoencoder_store import load_autoencoder
 from plainfilm.models.classifier import Classifier
 from plainfilm.models.zoo import load
@@ -46,7 +53,8 @@ METHODS: Mapping[str, Mapping[str, Any]] = {
     "gradient": {}, "guided-backprop": {}, "integrated-gradients": {"steps": 20}, "iterative-delete": {},
     "grad-cam": {},
 }  # fmt: skip
-SHOWN = 12
+CALLED, EACH, SHOWN = 0.6, 4, 16
+"""Probability of a film that is shown, how many of each finding, and how many in all."""
 
 
 def quiet(part: str, done: int, total: int) -> None:
@@ -108,7 +116,9 @@ def print_known(model: Classifier, studies: Sequence[Study], autoencoder: Any) -
         truth = np.array([study.findings.get(finding, np.nan) for study in studies])
         if np.nansum(truth) < 5:
             continue
-        own, after = (auroc_interval(values[:, k], truth, patients=patients) for values in (films, drawn))
+        own, after = (
+            bootstrap_interval(auroc, values[:, k], truth, patients=patients) for values in (films, drawn)
+        )
         print(f"  {finding:20} {int(np.nansum(truth)):3} positive, AUROC {own}, of reconstructions {after}")
 
 
@@ -142,6 +152,22 @@ def region(study: Study, finding: str) -> np.ndarray:
     return found
 
 
+def called(model: Classifier, studies: Sequence[Study]) -> list[tuple[Study, str]]:
+    """Films with a finding that they are labelled with and that the classifier sees, the surest first."""
+    found = []
+    for study in studies:
+        said = model.predict(study.radiograph)
+        found += [(said[name], study, name) for name in study.present if said.get(name, 0) >= CALLED]
+    found.sort(key=lambda each: -each[0])
+    taken: dict[str, int] = {}
+    cases = []
+    for _, study, name in found:
+        taken[name] = taken.get(name, 0) + 1
+        if taken[name] <= EACH:
+            cases.append((study, name))
+    return cases
+
+
 def strip(shown: Counterfactual, mask: np.ndarray) -> np.ndarray:
     """Film with its box, reconstruction, finding less, finding more, map: grey levels side by side."""
     low, high = shown.window
@@ -163,7 +189,8 @@ def show(model: Classifier, cases: Sequence[tuple[Study, str]], shift: LatentShi
         image, placement = model.prepare(study.radiograph)
         shown = shift.counterfactual(image, finding)
         shown.save(out / f"{number:02}-{finding.replace(' ', '-')}.gif")
-        rows.append(strip(shown, placement.sample_mask(region(study, finding))))
+        box = region(study, finding) if finding in study.boxes else np.zeros(study.radiograph.size, bool)
+        rows.append(strip(shown, placement.sample_mask(box)))
         ends = ", ".join(f"{p:.2f}" for p in shown.predictions[[0, -1]])
         print(
             f"  {number:02} {finding:16} {study.radiograph.id}: film {shown.original:.2f}, reconstruction "
@@ -200,7 +227,9 @@ def main() -> None:
     shift = LatentShift(model, autoencoder, grid="linear")
     cases = [(study, finding) for study in studies for finding in study.boxes if finding in model.targets]
     print_located(model, cases, shift)
-    show(model, cases, shift, out / "films")
+    boxed = {(study.radiograph.id, finding) for study, finding in cases}
+    others = [(s, name) for s, name in called(model, studies) if (s.radiograph.id, name) not in boxed]
+    show(model, [*cases, *others], shift, out / "films")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ bench: $(VENV)/test.stamp  ## speed as ratios against a peer; phantoms and lungs
 	$(BIN)/python -m pytest benchmarks -s
 	$(BIN)/python benchmarks/phantom_realism.py
 	$(BIN)/python benchmarks/bench_lungs.py
-	@echo "Studies that take minutes or train are run by hand: $(BIN)/python benchmarks/{shortcut,severity,severity_phantom,weighted_bce,resume}.py"
+	@echo "Studies that take minutes or train are run by hand: $(BIN)/python benchmarks/{shortcut,counterfactuals,counterfactuals_real,randomisation,localisation_table,bottleneck_claims,severity,severity_phantom,weighted_bce,resume}.py"
 
 $(VENV)/demo.stamp: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -64,7 +64,8 @@ def quiet(part: str, done: int, total: int) -> None:
 def real_films(folder: Path) -> Manifest:
     """The films that are here, each patient in one part."""
     table = next(folder.glob("Data_Entry_2017_v2020*.csv"))
-    films = next((each for each in (folder / "images_384",) if each.is_dir()), folder)
+    small = folder / "images_384"  # where copies of this size lie beside the originals, each film once
+    films = small if small.is_dir() else folder
     manifest = read_nih(films, table=table, boxes=folder / "BBox_List_2017.csv").here()
     return split_by_patient(manifest, SHARES, official=False)
 

@@ -50,10 +50,11 @@ class Pair(nn.Module):
         latent = self.encode(film).detach().requires_grad_()
         (direction,) = torch.autograd.grad(self(self.decode(latent))[0, TARGET], latent)
         self.gain = SLOPES[-1] ** 0.5 / float(direction.norm())
+        self.direction = self.gain * direction
         return self
 
     def encode(self, film: Tensor) -> Tensor:
-        self.start = self.direction = None
+        self.start = None
         latent: Tensor = self.autoencoder.encode(film)
         return latent
 
@@ -62,12 +63,9 @@ class Pair(nn.Module):
         if self.start is None:
             self.start, self.places = latents.detach().clone(), [0.0]
         else:
-            away = latents.detach() - self.start
-            if self.direction is None and bool(away.any()):  # the search begins one step to the left
-                self.direction = -away
-            along = 0 * away if self.direction is None else away * self.direction
-            length = 1 if self.direction is None else float(self.direction.square().sum())
-            self.places = (along.flatten(1).sum(1) / length).tolist()
+            assert self.direction is not None
+            along = (latents.detach() - self.start) * self.direction
+            self.places = (along.flatten(1).sum(1) / self.direction.square().sum()).tolist()
         decoded: Tensor = self.autoencoder.decode(latents)
         return decoded
 
@@ -98,7 +96,6 @@ def _searched(pair: Pair, film: Tensor) -> tuple[float, float]:
         return seen[place]
 
     ends = []
-    said(-1.0)  # tells the pair the direction
     for sign, amount in ((-1, DROP), (1, RISE)):
         place, last = 0.0, said(0.0)
         while True:

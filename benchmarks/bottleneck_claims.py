@@ -2,10 +2,10 @@
 
     python benchmarks/bottleneck_claims.py [--films 200] [--passes 40]
 
-One finding a film that the shipped model calls (p >= 0.6), each finding as often as any other. Printed with
 One finding a film that the shipped model calls (p >= 0.6), each finding about as often. Printed with
-of the paper) and the best-case IoU of every method, random maps and the centre prior; the IoU by size of the
-finding; and, for the paper's claims, paired differences with the p-value of sign flips.
+Student's interval over films: the areas of insertion and deletion (the games of the paper) and the best-case
+IoU of every method, random maps and the centre prior; the IoU by size of the finding; and, for the paper's
+claims, paired differences with the p-value of sign flips.
 """
 
 from __future__ import annotations

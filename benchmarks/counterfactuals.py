@@ -25,6 +25,7 @@ from torch import Tensor
 from plainfilm.attribution import LatentShift
 from plainfilm.attribution.counterfactual import Counterfactual
 from plainfilm.attribution.registry import build_method
+from plainfilm.audit.measures import shown_of
 from plainfilm.datasets.phantom import Phantom
 from plainfilm.metrics import (
     best_case_iou,
@@ -84,7 +85,7 @@ def maps_of(model: Classifier, method: str, them: Sequence[Subject], target: int
     found = []
     for each in them:
         raw = how.attribute(each.image, target)[0, 0].float().cpu().numpy()
-        shown = np.maximum(raw, 0) if how.evidence == "positive" else np.abs(raw)
+        shown = shown_of(raw, how.evidence)
         placement = model.spec.placement((each.image.shape[2], each.image.shape[3]))
         found.append(placement.at((raw.shape[0], raw.shape[1])).restore(shown))
     return found

@@ -24,23 +24,17 @@ import pandas as pd
 import torch
 from PIL import Image
 
-from plainfilm.attribution import LatentShift
+from plainfilm.attribution import LatentShift, explain_films
 from plainfilm.attribution.counterfactual import Counterfactual
-from plainfilm.attribution.registry import build_method
+from plainfilm.audit.reconstruction import Reconstructing, discriminations, errors
 from plainfilm.datasets.columns import FINDING
 from plainfilm.datasets.manifest import Manifest
 from plainfilm.datasets.phantom import Phantom
 from plainfilm.datasets.readers.nih import read_nih
 from plainfilm.datasets.splits import split_by_patient
 from plainfilm.datasets.study import Study
-from plainfilm.metrics import (
-    auroc,
-    best_case_iou,
-    bootstrap_interval,
-    centre_prior,
-    mass_inside,
-    mean_interval,
-)
+from plainfilm.metrics import best_case_iou, centre_prior, mass_inside, mean_interval
+from plainfilm.models.autoencoder import Autoencoder
 from plainfilm.models.autoencoder_store import load_autoencoder
 from plainfilm.models.classifier import Classifier
 from plainfilm.models.zoo import load
@@ -53,6 +47,8 @@ METHODS: Mapping[str, Mapping[str, Any]] = {
     "gradient": {}, "guided-backprop": {}, "integrated-gradients": {"steps": 20}, "iterative-delete": {},
     "grad-cam": {},
 }  # fmt: skip
+FEWEST = 5
+"""Positive films of a finding whose AUROC is printed."""
 CALLED, EACH, SHOWN = 0.6, 4, 16
 """Probability of a film that is shown, how many of each finding, and how many in all."""
 
@@ -96,31 +92,19 @@ def learnt(out: Path, recipe: str, manifest: Manifest, changes: Sequence[str]) -
     return run
 
 
-def predictions(model: Classifier, studies: Sequence[Study], autoencoder: Any) -> tuple[np.ndarray, ...]:
-    """What the classifier says of films, and of their reconstructions, ``(N, K)`` each; and the errors."""
-    rows = []
-    for study in studies:
-        image, _ = model.prepare(study.radiograph)
-        with torch.no_grad():
-            drawn = autoencoder.decode(autoencoder.encode(image))
-            both = model.probabilities(torch.cat([image, drawn]), checked=False)
-        rows.append((both[0].numpy(), both[1].numpy(), float((drawn - image).abs().mean())))
-    return tuple(np.array(column) for column in zip(*rows, strict=True))
-
-
-def print_known(model: Classifier, studies: Sequence[Study], autoencoder: Any) -> None:
+def print_known(model: Classifier, studies: Sequence[Study], autoencoder: Autoencoder) -> None:
     """AUROC of every finding on films and on their reconstructions."""
-    films, drawn, errors = predictions(model, studies, autoencoder)
-    print(f"{len(studies)} films of patients not learnt from; mean absolute error {mean_interval(errors)}")
-    patients = [study.patient for study in studies]
-    for k, finding in enumerate(model.targets):
-        truth = np.array([study.findings.get(finding, np.nan) for study in studies])
-        if np.nansum(truth) < 5:
-            continue
-        own, after = (
-            bootstrap_interval(auroc, values[:, k], truth, patients=patients) for values in (films, drawn)
-        )
-        print(f"  {finding:20} {int(np.nansum(truth)):3} positive, AUROC {own}, of reconstructions {after}")
+    found = Reconstructing(model, autoencoder)
+    for study in studies:
+        found.add(study)
+    table = found.table
+    error = errors(table)["absolute_error"]
+    print(f"{len(studies)} films of patients not learnt from; mean absolute error {error}")
+    for row in discriminations(table, model.targets):
+        positive = int((table[f"truth:{row.finding}"] == 1).sum())
+        if positive >= FEWEST:
+            areas = f"AUROC {row.before}, of reconstructions {row.after}"
+            print(f"  {row.finding:20} {positive:3} positive, {areas}")
 
 
 def print_located(model: Classifier, cases: Sequence[tuple[Study, str]], shift: LatentShift) -> None:
@@ -139,11 +123,11 @@ def map_of(model: Classifier, name: str, study: Study, finding: str, shift: Late
     """Evidence of a method on the film."""
     if name == "centre prior":
         return centre_prior(study.radiograph.size)
-    image, placement = model.prepare(study.radiograph)
-    how = shift if name == "latent-shift" else build_method(name, model, METHODS[name])
-    raw = how.attribute(image, model.index(finding))[0, 0].float().cpu().numpy()
-    shown = np.maximum(raw, 0) if how.evidence == "positive" else np.abs(raw)
-    return placement.at((raw.shape[0], raw.shape[1])).restore(shown)
+    settings = (
+        {"autoencoder": shift.autoencoder, "grid": shift.grid} if name == "latent-shift" else METHODS[name]
+    )
+    (found,) = explain_films(model, [study.radiograph], finding, name, **settings)
+    return found.evidence_on_film()
 
 
 def region(study: Study, finding: str) -> np.ndarray:

@@ -50,7 +50,7 @@ class Spread(nn.ConvTranspose2d):
 
     def forward(self, features: Tensor, output_size: list[int] | None = None) -> Tensor:
         mixed = super().forward(features)
-        height, width = ((side - 1) * self.step + 1 + self.rest for side in mixed.shape[-2:])
+        height, width = (_grown(side, self.step, self.rest) for side in mixed.shape[-2:])
         spread = mixed.new_zeros(*mixed.shape[:2], height, width).to(memory_format=_format(mixed))
         spread[..., :: self.step, :: self.step] = mixed
         return spread
@@ -64,7 +64,7 @@ class Enlarged(nn.Module):
         self.step, self.rest = stride, rest
 
     def forward(self, features: Tensor) -> Tensor:
-        sides = [(side - 1) * self.step + 1 + self.rest for side in features.shape[-2:]]
+        sides = [_grown(side, self.step, self.rest) for side in features.shape[-2:]]
         return F.interpolate(features, size=sides, mode="bilinear", align_corners=False)
 
 
@@ -318,9 +318,13 @@ def _shrunk(size: int, stride: int) -> int:
     return (size - 1) // stride + 1
 
 
+def _grown(size: int, stride: int, rest: int) -> int:
+    return (size - 1) * stride + 1 + rest
+
+
 def _rest(source: int, target: int, stride: int) -> int:
     """What a transposed convolution must add to come back from ``source`` to ``target`` cells."""
-    return target - (source - 1) * stride - 1
+    return target - _grown(source, stride, 0)
 
 
 def _check(arguments: dict[str, Any]) -> None:
